@@ -1,0 +1,142 @@
+//! A function's configuration: what `PUT …/functions/{function}` says, and what freezes into a version.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::limit;
+use crate::name::Name;
+use crate::policy::RetryPolicy;
+use crate::unit::{Millis, Size};
+
+/// Which sandbox runs the code, and how it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Runtime {
+    /// JavaScript in the wasm tier.
+    Javascript,
+}
+
+/// Shorthand for rules on this function's result events: a webhook's name each.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Destinations {
+    pub on_success: Option<Name>,
+    pub on_failure: Option<Name>,
+}
+
+/// Frozen into every version; changing any of it makes a new one. Unknown keys are refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionConfig {
+    #[serde(default = "default_runtime")]
+    pub runtime: Runtime,
+    /// `file.export`, as in Lambda.
+    #[serde(default = "default_handler")]
+    pub handler: String,
+    /// Wall deadline of an attempt.
+    #[serde(default = "default_timeout")]
+    pub timeout: Millis,
+    /// CPU time of an attempt.
+    #[serde(default = "default_cpu")]
+    pub cpu: Millis,
+    #[serde(default = "default_memory")]
+    pub memory: Size,
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// Layers importable by name, the newest version of each at deploy time.
+    #[serde(default)]
+    pub layers: Vec<Name>,
+    #[serde(default)]
+    pub retry: Option<RetryPolicy>,
+    #[serde(default)]
+    pub destinations: Destinations,
+}
+
+fn default_runtime() -> Runtime {
+    Runtime::Javascript
+}
+
+fn default_handler() -> String {
+    "index.handler".to_owned()
+}
+
+fn default_timeout() -> Millis {
+    limit::TIMEOUT_DEFAULT.into()
+}
+
+fn default_cpu() -> Millis {
+    limit::CPU_DEFAULT.into()
+}
+
+fn default_memory() -> Size {
+    Size(limit::MEMORY_DEFAULT)
+}
+
+impl Default for FunctionConfig {
+    fn default() -> FunctionConfig {
+        FunctionConfig {
+            runtime: default_runtime(),
+            handler: default_handler(),
+            timeout: default_timeout(),
+            cpu: default_cpu(),
+            memory: default_memory(),
+            environment: BTreeMap::new(),
+            layers: Vec::new(),
+            retry: None,
+            destinations: Destinations::default(),
+        }
+    }
+}
+
+impl FunctionConfig {
+    /// Errors: `Invalid` with the field and what would be right.
+    pub fn validate(&self) -> Result<(), Error> {
+        within("timeout", self.timeout.duration(), limit::TIMEOUT_MIN, limit::TIMEOUT_MAX)?;
+        within("cpu", self.cpu.duration(), limit::TIMEOUT_MIN, limit::TIMEOUT_MAX)?;
+        if self.memory.0 < limit::MEMORY_MIN || self.memory.0 > limit::MEMORY_MAX {
+            let (least, most) = (Size(limit::MEMORY_MIN), Size(limit::MEMORY_MAX));
+            return Err(Error::invalid("memory", format!("must be {least} to {most}, not {}", self.memory)));
+        }
+        self.handler_parts()?;
+        let bytes: usize = self.environment.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if bytes > limit::ENVIRONMENT_BYTES_MAX {
+            let most = limit::ENVIRONMENT_BYTES_MAX;
+            return Err(Error::invalid("environment", format!("holds {bytes} bytes, of at most {most}")));
+        }
+        for name in self.environment.keys() {
+            let fits = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            if !fits {
+                return Err(Error::invalid("environment", format!("`{name}` is not a variable name")));
+            }
+        }
+        if self.layers.len() > limit::LAYERS_MAX {
+            return Err(Error::invalid("layers", format!("names more than {} layers", limit::LAYERS_MAX)));
+        }
+        if let Some(retry) = &self.retry {
+            retry.validate("retry")?;
+        }
+        Ok(())
+    }
+
+    /// The handler's module (without its ending) and export: `src/index.handler` → (`src/index`, `handler`).
+    pub fn handler_parts(&self) -> Result<(&str, &str), Error> {
+        match self.handler.rsplit_once('.') {
+            Some((module, export)) if !module.is_empty() && !export.is_empty() && self.handler.len() <= 128 => {
+                Ok((module, export))
+            }
+            _ => Err(Error::invalid("handler", "must be of the form file.export, such as index.handler")),
+        }
+    }
+}
+
+fn within(field: &str, value: Duration, least: Duration, most: Duration) -> Result<(), Error> {
+    if value < least || value > most {
+        let (value, least, most) = (Millis::from(value), Millis::from(least), Millis::from(most));
+        return Err(Error::invalid(field, format!("must be {least} to {most}, not {value}")));
+    }
+    Ok(())
+}

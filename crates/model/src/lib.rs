@@ -1,0 +1,32 @@
+//! The nouns of Sublet and their arithmetic: typed ids, time, limits, quotas, policies, the invocation state machine,
+//! usage and prices.
+//!
+//! Everything here is a pure value or a pure function. No I/O, no tokio, no SQL, no HTTP: time and randomness come in
+//! as arguments, so that a seeded simulation can own both.
+
+pub mod clock;
+pub mod error;
+pub mod event;
+pub mod function;
+pub mod id;
+pub mod invocation;
+pub mod limit;
+pub mod name;
+pub mod policy;
+pub mod quota;
+pub mod rule;
+pub mod unit;
+pub mod usage;
+
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use error::{Error, ErrorKind};
+pub use event::{Envelope, EventInput};
+pub use function::{Destinations, FunctionConfig, Runtime};
+pub use id::{AttemptId, DeliveryId, EventId, FunctionId, IdMint, InvocationId, KeyId, RuleId, TenantId};
+pub use invocation::{EndReason, InvocationState, Outcome, Transition};
+pub use name::{Name, NameError};
+pub use policy::RetryPolicy;
+pub use quota::Quota;
+pub use rule::{RuleSpec, Target, TargetSpec};
+pub use unit::{Millis, Size};
+pub use usage::{PriceSheet, Usage, UsageSum};

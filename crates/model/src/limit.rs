@@ -1,0 +1,68 @@
+//! Every maximum of the system that callers can meet, in one place, with its unit. Limits that only one module knows
+//! (a channel's length, a cache's size) stand at the head of that module.
+
+use std::time::Duration;
+
+/// Bytes of one event as accepted, envelope included.
+pub const EVENT_BYTES_MAX: usize = 256 * 1024;
+/// Events in one array.
+pub const EVENTS_PER_BATCH_MAX: usize = 1_000;
+/// Bytes of one request body that carries events.
+pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How deep a JSON value from outside may nest.
+pub const JSON_DEPTH_MAX: usize = 64;
+/// Characters of `source` and `detail-type`.
+pub const SOURCE_CHARS_MAX: usize = 256;
+/// Characters of an event's own id.
+pub const EVENT_ID_CHARS_MAX: usize = 128;
+/// How often an event may have begotten another before it ends as `loop`.
+pub const EVENT_DEPTH_MAX: u8 = 16;
+/// How long a repeated (tenant, source, id) is answered with the first answer.
+pub const IDENTITY_WINDOW: Duration = Duration::from_secs(600);
+/// Identities remembered at once; the oldest leave first, so beyond this rate the window is shorter.
+pub const IDENTITIES_MAX: usize = 2_000_000;
+
+/// Bytes of a function's result.
+pub const RESULT_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of an attempt's log, before the mark of the cut.
+pub const LOG_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of an error's message and of its stack, each.
+pub const ERROR_TEXT_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes of an uploaded package.
+pub const PACKAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of a package unpacked.
+pub const PACKAGE_UNPACKED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Files in a package.
+pub const PACKAGE_FILES_MAX: usize = 4_096;
+/// Bytes of all environment variables of a function, names and values.
+pub const ENVIRONMENT_BYTES_MAX: usize = 4 * 1024;
+/// Layers of one function.
+pub const LAYERS_MAX: usize = 5;
+
+/// A function's wall deadline: least, usual, most.
+pub const TIMEOUT_MIN: Duration = Duration::from_millis(10);
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(3);
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(900);
+/// A function's memory: least, usual, most.
+pub const MEMORY_MIN: u64 = 16 << 20;
+pub const MEMORY_DEFAULT: u64 = 128 << 20;
+pub const MEMORY_MAX: u64 = 512 << 20;
+/// CPU time of an attempt when the function says nothing.
+pub const CPU_DEFAULT: Duration = Duration::from_secs(1);
+/// Top-level evaluation at deploy time.
+pub const BUILD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Targets of one rule.
+pub const TARGETS_MAX: usize = 5;
+/// Rules of one tenant, and of the operator.
+pub const RULES_PER_TENANT_MAX: usize = 300;
+pub const RULES_OPERATOR_MAX: usize = 2_000;
+/// Functions of one tenant.
+pub const FUNCTIONS_PER_TENANT_MAX: usize = 200;
+/// Starts of one invocation that were never settled, before it is dead-lettered.
+pub const STARTS_WITHOUT_SETTLE_MAX: u32 = 5;
+
+/// Rows of one page of a listing: usual and most.
+pub const PAGE_DEFAULT: usize = 50;
+pub const PAGE_MAX: usize = 1_000;

@@ -1,0 +1,110 @@
+//! A rule as people write it: a pattern and the targets of what matches. Parsing the pattern is `sublet-pattern`'s.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::error::Error;
+use crate::limit;
+use crate::name::Name;
+use crate::policy::RetryPolicy;
+
+/// Where a matched event goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// The dispatch: the function of this name that the event's own tenant has.
+    Tenant(Name),
+    /// One named function.
+    Function(FunctionTarget),
+    /// A webhook of the operator, by name.
+    Webhook(Name),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionTarget {
+    /// Left out in a tenant's own rule: its own.
+    #[serde(default)]
+    pub tenant: Option<Name>,
+    pub name: Name,
+}
+
+/// A target with its policies: `{"tenant": "enrich", "retry": {…}}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetSpec {
+    #[serde(flatten)]
+    pub target: Target,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryPolicy>,
+}
+
+/// The body of `PUT /v1/rules/{rule}`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleSpec {
+    /// EventBridge's pattern language, as JSON.
+    pub pattern: Box<RawValue>,
+    pub targets: Vec<TargetSpec>,
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+}
+
+fn enabled() -> bool {
+    true
+}
+
+impl RuleSpec {
+    /// Checks the targets. `owner` is the tenant whose rule this is, `None` for the operator's.
+    /// Errors: `Invalid` with the field and what would be right.
+    pub fn validate(&self, owner: Option<&Name>) -> Result<(), Error> {
+        if self.targets.is_empty() || self.targets.len() > limit::TARGETS_MAX {
+            return Err(Error::invalid("targets", format!("must name 1 to {} targets", limit::TARGETS_MAX)));
+        }
+        for (index, spec) in self.targets.iter().enumerate() {
+            let field = format!("targets/{index}");
+            if let Some(retry) = &spec.retry {
+                retry.validate(&format!("{field}/retry"))?;
+            }
+            match (&spec.target, owner) {
+                (Target::Webhook(_) | Target::Tenant(_), Some(_)) => {
+                    return Err(Error::invalid(field, "a tenant's rule targets the tenant's own functions only"));
+                }
+                (Target::Function(function), Some(own)) if function.tenant.as_ref().is_some_and(|t| t != own) => {
+                    return Err(Error::invalid(field, "a tenant's rule targets the tenant's own functions only"));
+                }
+                (Target::Function(function), None) if function.tenant.is_none() => {
+                    return Err(Error::invalid(field, "an operator's rule names the function's tenant"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(targets: &str) -> RuleSpec {
+        serde_json::from_str(&format!(r#"{{"pattern": {{"source": ["a"]}}, "targets": {targets}}}"#)).unwrap()
+    }
+
+    #[test]
+    fn targets_read_as_the_design_writes_them() {
+        let spec = rule(r#"[{"tenant": "enrich"}, {"function": {"tenant": "acme", "name": "f"}}, {"webhook": "w"}]"#);
+        assert!(spec.validate(None).is_ok());
+        assert_eq!(spec.targets[0].target, Target::Tenant("enrich".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_tenants_rule_reaches_its_own_functions_only() {
+        let own: Name = "acme".parse().unwrap();
+        assert!(rule(r#"[{"function": {"name": "f"}}]"#).validate(Some(&own)).is_ok());
+        assert!(rule(r#"[{"function": {"tenant": "acme", "name": "f"}}]"#).validate(Some(&own)).is_ok());
+        for bad in [r#"[{"function": {"tenant": "other", "name": "f"}}]"#, r#"[{"webhook": "w"}]"#, "[]"] {
+            assert!(rule(bad).validate(Some(&own)).is_err(), "{bad}");
+        }
+        assert!(rule(r#"[{"function": {"name": "f"}}]"#).validate(None).is_err());
+    }
+}

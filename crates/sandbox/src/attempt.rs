@@ -1,0 +1,80 @@
+//! What goes into an attempt and what comes out of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sublet_model::{Outcome, Usage};
+
+use crate::build::Image;
+
+/// The frozen code of one version, as the caller has it: the key names it for the workers' caches, the image is shared.
+#[derive(Debug, Clone)]
+pub struct Code {
+    /// Unique per image for the life of this process: the image's content hash will do.
+    pub key: Arc<str>,
+    pub image: Image,
+}
+
+/// One attempt to run.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    pub code: Code,
+    /// The handler's first argument: JSON text, at most 256 KiB.
+    pub event: Bytes,
+    /// The handler's second argument, but for `getRemainingTimeInMillis`, which the sandbox adds.
+    pub context: AttemptContext,
+    pub limits: Limits,
+    /// Seeds `Math.random` and whatever else must differ between two attempts.
+    pub seed: u64,
+}
+
+/// The context object's fields, named as Lambda names them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttemptContext {
+    pub aws_request_id: String,
+    pub function_name: String,
+    pub function_version: String,
+    pub invoked_function_arn: String,
+    /// Text, as in Lambda for Node.
+    #[serde(rename = "memoryLimitInMB")]
+    pub memory_limit_in_mb: String,
+    pub tenant_id: String,
+    pub log_group_name: String,
+    pub log_stream_name: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    pub wall: Duration,
+    pub cpu: Duration,
+    pub memory_bytes: u64,
+    pub result_bytes: usize,
+    pub log_bytes: usize,
+}
+
+/// How an attempt ended, and what it used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    pub outcome: Outcome,
+    /// JSON text; present exactly when the outcome is `Succeeded` (`null` when the handler returned nothing).
+    pub result: Option<Bytes>,
+    /// Present exactly when the outcome is not `Succeeded`.
+    pub failure: Option<Failure>,
+    /// What the code wrote by `console.*`, a line each, cut at the limit with a last line that says so.
+    pub log: Bytes,
+    pub usage: Usage,
+}
+
+/// A failure in the words of Lambda's error object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    pub error_type: String,
+    pub error_message: String,
+    /// A frame each, with the tenant's own files and lines: `at handler (index.mjs:3:11)`.
+    #[serde(default)]
+    pub stack_trace: Vec<String>,
+}

@@ -1,0 +1,55 @@
+//! From a package's files to an image that attempts start from.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::Unavailable;
+use crate::attempt::Failure;
+
+/// One file of a package or a layer; `path` is relative, with `/`, already checked against escapes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    pub path: String,
+    pub content: Bytes,
+}
+
+#[derive(Debug, Clone)]
+pub struct BuildRequest {
+    pub files: Vec<SourceFile>,
+    /// Importable by the layer's name (`import {x} from "name"`, its `index` file) or below it (`"name/x.js"`).
+    pub layers: Vec<(String, Vec<SourceFile>)>,
+    /// The handler's module without its ending, and its export.
+    pub handler: (String, String),
+    /// `process.env`.
+    pub environment: BTreeMap<String, String>,
+    pub memory_bytes: u64,
+    /// Wall deadline of the evaluation.
+    pub timeout: Duration,
+}
+
+/// The memory a function's code left after its top level ran: a data-only module that holds no code. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// What goes into the object store: made by the server from checked data, bound to `engine_hash`.
+    pub bytes: Bytes,
+}
+
+/// A finished build.
+#[derive(Debug, Clone)]
+pub struct Build {
+    pub image: Image,
+    pub engine_hash: String,
+    /// What the top level wrote by `console.*`.
+    pub log: Bytes,
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BuildError {
+    /// The tenant's code or package is at fault: shown to the tenant with file and line.
+    #[error("{}: {}", .0.error_type, .0.error_message)]
+    Rejected(Failure),
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}

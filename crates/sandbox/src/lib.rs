@@ -1,0 +1,46 @@
+//! Runs one attempt, limited and measured, and knows nothing of queues, rules or SQL.
+//!
+//! [`Sandbox`] is the boundary: the engine hands over an [`Attempt`] and gets a [`Report`]; what happens in between
+//! (worker processes, jails, WebAssembly) is this crate's own.
+
+pub mod attempt;
+pub mod build;
+
+pub use attempt::{Attempt, AttemptContext, Code, Failure, Limits, Report};
+pub use build::{Build, BuildError, BuildRequest, Image, SourceFile};
+
+use async_trait::async_trait;
+
+/// Why the sandbox could not do its work: never the tenant's fault, which is an outcome or a [`BuildError::Rejected`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    #[error("every slot of the sandbox is taken")]
+    Full,
+    #[error("the sandbox is shutting down")]
+    Draining,
+    /// For the log.
+    #[error("the sandbox failed: {0}")]
+    Broken(String),
+}
+
+/// One mechanism of isolation. Real: worker processes of the wasm tier; for tests of the engine: a scripted one.
+#[async_trait]
+pub trait Sandbox: Send + Sync + 'static {
+    /// Evaluates a package's top-level code in isolation and freezes what it leaves.
+    ///
+    /// Contract: the same request gives an equivalent image; nothing of the package outlives the call but the image.
+    async fn build(&self, request: BuildRequest) -> Result<Build, BuildError>;
+
+    /// Runs one attempt in a fresh environment.
+    ///
+    /// Contract: returns once, within the wall limit and a little; whatever the tenant's code does is in the report's
+    /// outcome. A worker that dies under the attempt is `Outcome::Crashed`, not an error. Dropping the future cancels
+    /// the attempt.
+    async fn run(&self, attempt: Attempt) -> Result<Report, Unavailable>;
+
+    /// The hash of the engine that images are made for; images of another engine are rebuilt from source.
+    fn engine_hash(&self) -> &str;
+
+    /// Attempts that may run at once.
+    fn slots(&self) -> usize;
+}
