@@ -5,6 +5,7 @@
 
 pub mod attempt;
 pub mod build;
+pub mod wasm;
 
 pub use attempt::{Attempt, AttemptContext, Code, Failure, Limits, Report};
 pub use build::{Build, BuildError, BuildRequest, Image, SourceFile};

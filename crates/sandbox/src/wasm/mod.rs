@@ -1,0 +1,26 @@
+//! The wasm tier: JavaScript on QuickJS-ng inside wasmtime, a fresh environment for every attempt.
+//!
+//! The engine is one WebAssembly module compiled once per server and shared by all tenants. A function's own state is
+//! the memory that its top-level code left at deploy time, wrapped as a module that holds data and no code. An attempt
+//! is: a copy-on-write mapping of that memory, an instance of the engine on top, one call. Three processes take part:
+//!
+//! * the **server** compiles the engine ([`compile_engine`]) and turns raw memory into images ([`seal_image`]);
+//! * a **builder** runs a package's top level once and hands back its raw memory ([`Initializer`]);
+//! * a **worker** runs attempts from images ([`Runner`]).
+//!
+//! This module starts no process, opens no file and reads no wall clock; `worker/` and `pool/` do.
+
+mod error;
+mod initializer;
+mod runner;
+mod seal;
+mod snapshot;
+
+pub use error::WasmError;
+pub use initializer::Initializer;
+pub use runner::{EpochHandle, LoadedImage, RunEnd, Runner, Running, Task};
+pub use seal::seal_image;
+pub use snapshot::RawSnapshot;
+
+mod compile;
+pub use compile::{EngineCode, compile_engine, engine_hash};
