@@ -28,6 +28,8 @@ pub struct Attempt {
     pub limits: Limits,
     /// Seeds `Math.random` and whatever else must differ between two attempts.
     pub seed: u64,
+    /// Runs in a process that runs nothing else: for an attempt that may have ended a shared one.
+    pub alone: bool,
 }
 
 /// The context object's fields, named as Lambda names them.
