@@ -73,10 +73,12 @@ pub enum InvocationState {
     DeadLettered,
     Expired,
     Cancelled,
+    /// A synchronous invoke that did not succeed: its caller has the answer, so it is neither retried nor a dead letter.
+    Failed,
 }
 
 impl InvocationState {
-    pub const ALL: [InvocationState; 7] = [
+    pub const ALL: [InvocationState; 8] = [
         InvocationState::Queued,
         InvocationState::Running,
         InvocationState::Retrying,
@@ -84,6 +86,7 @@ impl InvocationState {
         InvocationState::DeadLettered,
         InvocationState::Expired,
         InvocationState::Cancelled,
+        InvocationState::Failed,
     ];
 
     /// Counted as waiting in the conservation equation.
@@ -99,6 +102,7 @@ impl InvocationState {
                 | InvocationState::DeadLettered
                 | InvocationState::Expired
                 | InvocationState::Cancelled
+                | InvocationState::Failed
         )
     }
 
@@ -111,6 +115,7 @@ impl InvocationState {
             InvocationState::DeadLettered => "DeadLettered",
             InvocationState::Expired => "Expired",
             InvocationState::Cancelled => "Cancelled",
+            InvocationState::Failed => "Failed",
         }
     }
 
@@ -124,6 +129,7 @@ impl InvocationState {
             InvocationState::DeadLettered => 4,
             InvocationState::Expired => 5,
             InvocationState::Cancelled => 6,
+            InvocationState::Failed => 7,
         }
     }
 
@@ -140,6 +146,7 @@ impl InvocationState {
             (S::Running, T::Succeed) => Some(S::Succeeded),
             (S::Running, T::Retry | T::Rescue) => Some(S::Retrying),
             (S::Retrying, T::Due) => Some(S::Queued),
+            (S::Running, T::Fail) => Some(S::Failed),
             (S::Running, T::DeadLetter) => Some(S::DeadLettered),
             (S::Queued | S::Retrying, T::DeadLetter) => Some(S::DeadLettered),
             (S::Queued | S::Retrying, T::Expire) => Some(S::Expired),
@@ -163,6 +170,8 @@ pub enum Transition {
     Claim,
     /// Worker: settled with a result.
     Succeed,
+    /// Worker: a synchronous invoke settled without success.
+    Fail,
     /// Worker: settled with a failure that the policy tries again.
     Retry,
     /// Store: the lease ended without a settle.
@@ -180,9 +189,10 @@ pub enum Transition {
 }
 
 impl Transition {
-    pub const ALL: [Transition; 9] = [
+    pub const ALL: [Transition; 10] = [
         Transition::Claim,
         Transition::Succeed,
+        Transition::Fail,
         Transition::Retry,
         Transition::Rescue,
         Transition::Due,
@@ -196,6 +206,7 @@ impl Transition {
         match self {
             Transition::Claim => "claim",
             Transition::Succeed => "succeed",
+            Transition::Fail => "fail",
             Transition::Retry => "retry",
             Transition::Rescue => "rescue",
             Transition::Due => "due",

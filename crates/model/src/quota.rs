@@ -42,7 +42,10 @@ impl Quota {
             return Err(Error::invalid("quota.floor", format!("must not exceed the ceiling of {}", self.ceiling)));
         }
         if self.invoke_slots > self.ceiling {
-            return Err(Error::invalid("quota.invoke_slots", format!("must not exceed the ceiling of {}", self.ceiling)));
+            return Err(Error::invalid(
+                "quota.invoke_slots",
+                format!("must not exceed the ceiling of {}", self.ceiling),
+            ));
         }
         Ok(())
     }

@@ -1,1 +1,54 @@
-//! stub
+//! What must survive a crash: the traits with their contracts, the code objects, the in-memory store, and the
+//! conformance suite that every backend runs.
+//!
+//! The store operation is the transaction: every verb is atomic and safe to repeat, and there is no transaction
+//! object and no door to raw SQL. Rules for every backend:
+//! - a verb that returned `Ok` is durable (the in-memory store: visible to every later call, whoever makes it);
+//! - a verb that returned an error changed nothing;
+//! - a tenant's rows are reached only through a verb that was handed that tenant's id.
+
+pub mod bus;
+pub mod code;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod delivery;
+pub mod ledger;
+pub mod memory;
+pub mod page;
+pub mod queue;
+pub mod registry;
+pub mod shard;
+
+use async_trait::async_trait;
+pub use sublet_model::{Error, Timestamp};
+
+pub use bus::{Bus, EventRecord, EventStatus, Identity, NewEvent, Published, RejectReason};
+pub use code::{CodeStore, ObjectHash};
+pub use delivery::{Deliveries, DeliveryAttempt, DeliveryNext, DeliveryRecord, NewDelivery, PendingDelivery};
+pub use ledger::{Ledger, UsageQuery, UsageRow};
+pub use memory::MemoryStore;
+pub use page::{Listing, Page};
+pub use queue::{
+    AttemptEnd, AttemptRecord, Balance, Claim, Finish, InvocationFilter, InvocationRecord, Lease, NewInvocation, Next,
+    OutboxLine, Queue, Selection, Settle, Settled, Waiting, Work,
+};
+pub use registry::{
+    FunctionRecord, KeyRecord, KeyScope, LayerRecord, NewKey, NewVersion, Registry, RuleRecord, TenantRecord,
+    TenantSpec, TenantStatus, VersionRecord, WebhookRecord, WebhookSpec,
+};
+pub use shard::{Ownership, SHARDS, ShardId, shard_of};
+
+/// Everything the engine needs kept. A backend implements the five parts.
+#[async_trait]
+pub trait Store: Registry + Bus + Queue + Deliveries + Ledger + Send + Sync + 'static {
+    /// Background upkeep: flush ledger sums, seal and drop history partitions older than `retain_from`, checkpoint.
+    ///
+    /// Contract: safe to call at any time and to skip; changes no answer but for history dropped as too old.
+    async fn maintain(&self, now: Timestamp, retain_from: Timestamp) -> Result<(), Error>;
+
+    /// Waits until everything handed over before this call is durable.
+    async fn flush(&self) -> Result<(), Error>;
+
+    /// Flushes, then refuses every later write with `Unavailable`.
+    async fn close(&self) -> Result<(), Error>;
+}

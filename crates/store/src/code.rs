@@ -1,0 +1,129 @@
+//! Code objects by content hash, in any object store: a local folder by default. Immutable: an object is written once
+//! and never changed, so a hash names the same bytes for ever.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use object_store::path::Path as ObjectPath;
+use object_store::{ObjectStore, ObjectStoreExt};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+use sublet_model::Error;
+
+/// SHA-256 of the content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectHash(pub [u8; 32]);
+
+impl ObjectHash {
+    pub fn of(content: &[u8]) -> ObjectHash {
+        ObjectHash(Sha256::digest(content).into())
+    }
+}
+
+impl fmt::Display for ObjectHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for ObjectHash {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<ObjectHash, Error> {
+        let wrong = || Error::invalid("hash", "must be 64 hexadecimal digits");
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(wrong());
+        }
+        let mut hash = [0u8; 32];
+        for (index, slot) in hash.iter_mut().enumerate() {
+            *slot = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).map_err(|_| wrong())?;
+        }
+        Ok(ObjectHash(hash))
+    }
+}
+
+impl Serialize for ObjectHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ObjectHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ObjectHash, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct CodeStore {
+    objects: Arc<dyn ObjectStore>,
+}
+
+impl CodeStore {
+    /// Objects as files below `folder`, which is made if it is not there.
+    pub fn in_folder(folder: &Path) -> Result<CodeStore, Error> {
+        std::fs::create_dir_all(folder).map_err(Error::internal)?;
+        let objects = LocalFileSystem::new_with_prefix(folder).map_err(Error::internal)?;
+        Ok(CodeStore { objects: Arc::new(objects) })
+    }
+
+    /// Forgets everything when dropped: for tests and simulations.
+    pub fn in_memory() -> CodeStore {
+        CodeStore { objects: Arc::new(InMemory::new()) }
+    }
+
+    fn path(hash: &ObjectHash) -> ObjectPath {
+        let text = hash.to_string();
+        // Two levels keep a folder's listing short.
+        ObjectPath::from_iter([&text[..2], &text[2..]])
+    }
+
+    /// Contract: durable when it returns; putting the same content again changes nothing.
+    pub async fn put(&self, content: Bytes) -> Result<ObjectHash, Error> {
+        let hash = ObjectHash::of(&content);
+        let path = CodeStore::path(&hash);
+        if self.objects.head(&path).await.is_ok() {
+            return Ok(hash);
+        }
+        self.objects.put(&path, content.into()).await.map_err(Error::internal)?;
+        Ok(hash)
+    }
+
+    /// `NotFound` when there is none; `Internal` when what is there is not what was put.
+    pub async fn get(&self, hash: &ObjectHash) -> Result<Bytes, Error> {
+        let found = self.objects.get(&CodeStore::path(hash)).await;
+        let object = match found {
+            Ok(object) => object,
+            Err(object_store::Error::NotFound { .. }) => return Err(Error::not_found(format!("code object {hash}"))),
+            Err(error) => return Err(Error::internal(error)),
+        };
+        let content = object.bytes().await.map_err(Error::internal)?;
+        if ObjectHash::of(&content) != *hash {
+            return Err(Error::internal(format!("code object {hash} does not have the content of its name")));
+        }
+        Ok(content)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_object_that_was_changed_on_disk_is_not_handed_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = CodeStore::in_folder(folder.path()).unwrap();
+        let hash = store.put(Bytes::from_static(b"export const handler = 1")).await.unwrap();
+        assert_eq!(store.get(&hash).await.unwrap(), Bytes::from_static(b"export const handler = 1"));
+
+        let text = hash.to_string();
+        std::fs::write(folder.path().join(&text[..2]).join(&text[2..]), b"something else").unwrap();
+        assert_eq!(store.get(&hash).await.unwrap_err().kind, sublet_model::ErrorKind::Internal);
+    }
+}

@@ -1,0 +1,93 @@
+//! Carrying results out: one delivery per matched event and webhook.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sublet_model::{DeliveryId, Error, EventId, Name, TenantId, Timestamp};
+use tokio::sync::mpsc;
+
+use crate::page::{Listing, Page};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDelivery {
+    pub id: DeliveryId,
+    pub webhook: Name,
+    pub event: EventId,
+    /// Whose event it carries.
+    pub tenant: Option<TenantId>,
+    pub due: Timestamp,
+}
+
+/// A delivery that waits for its (next) try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingDelivery {
+    pub id: DeliveryId,
+    pub webhook: Name,
+    pub event: EventId,
+    pub attempts: u32,
+    pub due: Timestamp,
+}
+
+/// One try.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryAttempt {
+    pub at: Timestamp,
+    /// HTTP status, when there was an answer.
+    pub status: Option<u16>,
+    /// Why it failed, for the operator.
+    pub error: Option<String>,
+    pub latency_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryNext {
+    Delivered,
+    Retry {
+        due: Timestamp,
+    },
+    /// Given up; kept for the operator to see and replay.
+    Failed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryState {
+    Pending,
+    Delivered,
+    Failed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryRecord {
+    pub id: DeliveryId,
+    pub webhook: Name,
+    pub event: EventId,
+    pub tenant: Option<TenantId>,
+    pub state: DeliveryState,
+    pub due: Timestamp,
+    /// Oldest first.
+    pub attempts: Vec<DeliveryAttempt>,
+}
+
+#[async_trait]
+pub trait Deliveries {
+    /// Everything that waits to be delivered: first what waits at the call, then each as it becomes so (published or
+    /// set to retry), after its commit. One receiver at a time; a new call replaces the former.
+    async fn delivery_arrivals(&self) -> Result<mpsc::UnboundedReceiver<Vec<PendingDelivery>>, Error>;
+
+    /// Contract: atomic; settling a delivery that is not pending is `Conflict` and changes nothing.
+    async fn settle_delivery(&self, id: DeliveryId, attempt: DeliveryAttempt, next: DeliveryNext) -> Result<(), Error>;
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, Error>;
+
+    /// Newest first.
+    async fn deliveries(
+        &self,
+        webhook: Option<&Name>,
+        state: Option<DeliveryState>,
+        page: Page,
+    ) -> Result<Listing<DeliveryRecord>, Error>;
+
+    /// The body a delivery carries: the event's envelope.
+    async fn delivery_body(&self, event: EventId) -> Result<Option<Bytes>, Error>;
+}

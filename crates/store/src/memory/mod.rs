@@ -1,0 +1,5 @@
+//! The store in memory.
+
+/// Placeholder until the parts are in.
+#[derive(Debug, Default)]
+pub struct MemoryStore {}

@@ -1,0 +1,280 @@
+//! A tenant's queue: arrivals, claim, settle, rescue, dead letters. Scheduling lives in the owner's memory; the truth
+//! about every invocation is here.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sublet_model::{
+    AttemptId, EndReason, Error, EventId, FunctionId, InvocationId, InvocationState, Outcome, RetryPolicy, TenantId,
+    Timestamp, Usage,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::page::{Listing, Page};
+use crate::shard::Ownership;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewInvocation {
+    pub id: InvocationId,
+    pub tenant: TenantId,
+    pub function: FunctionId,
+    /// `None`: a synchronous invoke, which carries its own payload and keeps none.
+    pub event: Option<EventId>,
+    pub due: Timestamp,
+    /// The target's policy; `None`: the function's, or the default.
+    pub retry: Option<RetryPolicy>,
+}
+
+/// A waiting invocation as the owner's scheduler holds it: at most 64 bytes, never bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    pub invocation: InvocationId,
+    pub tenant: TenantId,
+    pub function: FunctionId,
+    pub event: EventId,
+    pub due: Timestamp,
+    /// Attempts that count against the policy.
+    pub failed: u32,
+    /// Attempts started in all, whether settled or not: the last lease's token.
+    pub starts: u32,
+    /// Of the starts, those that ended without a settle or by a worker's death; above 0 it runs alone.
+    pub crashed: u32,
+}
+
+const _: () = assert!(size_of::<Waiting>() <= 64);
+
+/// The right to run and settle one attempt. The token is the number of the start, so an old holder's never fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lease {
+    pub invocation: InvocationId,
+    pub tenant: TenantId,
+    pub epoch: u64,
+    pub token: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// `token` is the waiting invocation's `starts` + 1.
+    pub lease: Lease,
+    pub at: Timestamp,
+    /// When the lease ends unless it is extended.
+    pub until: Timestamp,
+}
+
+/// What a worker needs besides the code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// JSON text of the event's envelope.
+    pub body: Bytes,
+    pub retry: Option<RetryPolicy>,
+    /// Depth of the event; its result event is one deeper.
+    pub depth: u8,
+}
+
+/// How an attempt ended, as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptEnd {
+    pub started: Timestamp,
+    pub ended: Timestamp,
+    /// The version that ran; 0 when none was reached.
+    pub version: u32,
+    pub outcome: Outcome,
+    pub usage: Usage,
+    /// JSON text, on success.
+    pub result: Option<Bytes>,
+    /// JSON text of Lambda's error object, otherwise.
+    pub failure: Option<Bytes>,
+    pub log: Bytes,
+}
+
+/// Where the invocation goes after an attempt. `Fail` is for synchronous invokes alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    Succeed,
+    Fail,
+    /// `spent`: the attempt counts against the policy (a worker's death does not).
+    Retry {
+        due: Timestamp,
+        spent: bool,
+    },
+    DeadLetter(EndReason),
+    Cancel(EndReason),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settle {
+    pub lease: Lease,
+    pub end: AttemptEnd,
+    pub next: Next,
+    /// Write an outbox line, to be published as the result event. Never for synchronous invokes.
+    pub announce: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    pub attempt: AttemptId,
+    /// The outbox line, when one was written.
+    pub outbox: Option<i64>,
+}
+
+/// The end of a waiting invocation without an attempt: expired, dead-lettered or cancelled at its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finish {
+    pub invocation: InvocationId,
+    pub tenant: TenantId,
+    pub epoch: u64,
+    /// `Expired`, `DeadLettered` or `Cancelled`.
+    pub state: InvocationState,
+    pub reason: EndReason,
+    pub at: Timestamp,
+    pub announce: bool,
+}
+
+/// A result that is settled and not yet published as an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxLine {
+    pub id: i64,
+    pub invocation: InvocationRecord,
+    /// The last attempt; `None` when it ended without one.
+    pub attempt: Option<AttemptRecord>,
+    /// Depth of the event that was invoked for.
+    pub depth: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvocationRecord {
+    pub id: InvocationId,
+    pub tenant: TenantId,
+    pub function: FunctionId,
+    pub event: Option<EventId>,
+    pub state: InvocationState,
+    pub reason: Option<EndReason>,
+    pub due: Timestamp,
+    pub starts: u32,
+    pub failed: u32,
+    /// When it reached its final state.
+    pub ended: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRecord {
+    pub id: AttemptId,
+    pub invocation: InvocationId,
+    pub tenant: TenantId,
+    pub function: FunctionId,
+    /// 1 for the first start.
+    pub number: u32,
+    pub end: AttemptEnd,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InvocationFilter {
+    pub function: Option<FunctionId>,
+    pub state: Option<InvocationState>,
+}
+
+/// Which dead letters, or which waiting invocations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    All,
+    Ids(Vec<InvocationId>),
+}
+
+/// The conservation equation's terms; synchronous invokes are not in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Balance {
+    pub accepted: u64,
+    pub succeeded: u64,
+    pub dead_lettered: u64,
+    pub expired: u64,
+    pub cancelled: u64,
+    pub waiting: u64,
+    pub in_flight: u64,
+}
+
+impl Balance {
+    pub fn holds(&self) -> bool {
+        self.accepted
+            == self.succeeded + self.dead_lettered + self.expired + self.cancelled + self.waiting + self.in_flight
+    }
+}
+
+#[async_trait]
+pub trait Queue {
+    /// Takes every shard that is free or whose owner's lease ran out, for `node` (≤ `NODE_MAX`).
+    ///
+    /// Contract: the epoch of each shard taken is raised first, so every lease of an earlier epoch is stale from then
+    /// on; the attempts that ran under one are rescued in the same commit (as `rescue` does).
+    async fn acquire(&self, node: u16, now: Timestamp) -> Result<Ownership, Error>;
+
+    /// Everything that waits in the owned shards: first what waits at the call, oldest due first per tenant, then each
+    /// invocation as it becomes waiting (published, retried, rescued, redriven), after its commit.
+    ///
+    /// Contract: at least once each; never one that is not durable. One receiver per ownership; a new call replaces
+    /// the former. The channel is unbounded because the receiver holds the same rows anyway, and the backlog quota
+    /// bounds those.
+    async fn arrivals(&self, ownership: &Ownership) -> Result<mpsc::UnboundedReceiver<Vec<Waiting>>, Error>;
+
+    /// What to run for a waiting invocation; `None` when it is gone.
+    async fn work(&self, tenant: TenantId, invocation: InvocationId) -> Result<Option<Work>, Error>;
+
+    /// Starts attempts: waiting → running. Handed over at once, written in the next group commit, and carried out even
+    /// when the answer is not awaited.
+    ///
+    /// Contract: per claim `Fenced` when the epoch is stale, `Conflict` when it does not wait or the token does not
+    /// follow; nothing changed then.
+    fn claim(&self, claims: Vec<Claim>) -> oneshot::Receiver<Vec<Result<(), Error>>>;
+
+    /// Records a synchronous invoke as running (token 1), like `claim` not awaited. It never appears in `arrivals`;
+    /// when its process dies, it ends as `Failed` with a `Crashed` attempt.
+    fn begin(&self, invocation: NewInvocation, epoch: u64, until: Timestamp) -> oneshot::Receiver<Result<(), Error>>;
+
+    /// Keeps leases alive. Contract: answers per lease, `Fenced` when it no longer holds.
+    async fn extend(&self, leases: Vec<Lease>, until: Timestamp) -> Result<Vec<Result<(), Error>>, Error>;
+
+    /// Ends an attempt: the attempt row (ledger line, result, log), the invocation's next state, the outbox line and
+    /// the end of the lease, in one commit.
+    ///
+    /// Contract: `Fenced` and nothing changed when the lease's epoch or token is not the one that runs; so an attempt
+    /// ends once. A settle that comes before its claim was written is written after it.
+    async fn settle(&self, settle: Settle) -> Result<Settled, Error>;
+
+    /// Ends a waiting invocation without an attempt; the same commit writes the outbox line. Answers its id.
+    /// Contract: `Conflict` when it does not wait, `Fenced` when the epoch is stale.
+    async fn finish(&self, finish: Finish) -> Result<Option<i64>, Error>;
+
+    /// Gives back the attempts whose lease ran out: an attempt row with outcome `Crashed` and no usage, the invocation
+    /// `Retrying`, due at once, `crashed` one more, retries unspent (a synchronous invoke: `Failed`).
+    ///
+    /// Contract: each is given back once. Answers how many.
+    async fn rescue(&self, ownership: &Ownership, now: Timestamp) -> Result<u64, Error>;
+
+    /// Outbox lines above `after`, ascending, at most `limit`. They leave by `publish` with `consumes`.
+    async fn outbox(&self, after: i64, limit: usize) -> Result<Vec<OutboxLine>, Error>;
+
+    async fn invocation(&self, tenant: TenantId, id: InvocationId) -> Result<Option<InvocationRecord>, Error>;
+    /// Oldest first.
+    async fn attempts(&self, tenant: TenantId, id: InvocationId) -> Result<Vec<AttemptRecord>, Error>;
+    /// Newest first.
+    async fn invocations(
+        &self,
+        tenant: TenantId,
+        filter: InvocationFilter,
+        page: Page,
+    ) -> Result<Listing<InvocationRecord>, Error>;
+
+    /// Newest first.
+    async fn dead_letters(&self, tenant: TenantId, page: Page) -> Result<Listing<InvocationRecord>, Error>;
+    /// Dead letters back into the queue, due now, with fresh attempts by the policy. Answers how many.
+    async fn redrive(&self, tenant: TenantId, selection: Selection, now: Timestamp) -> Result<u64, Error>;
+    /// Cancels waiting invocations; those that run are left to their settle. Answers how many.
+    async fn cancel(
+        &self,
+        tenant: TenantId,
+        selection: Selection,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<u64, Error>;
+
+    /// Added up from the rows, not from counters; reads all of the tenant's.
+    async fn balance(&self, tenant: TenantId) -> Result<Balance, Error>;
+}

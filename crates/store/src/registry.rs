@@ -1,0 +1,250 @@
+//! Who there is and what they set up: tenants, functions, versions, aliases, rules, webhooks, layers, keys.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use sublet_model::{Error, FunctionConfig, FunctionId, KeyId, Name, Quota, RuleId, RuleSpec, TenantId, Timestamp};
+
+use crate::code::ObjectHash;
+use crate::page::{Listing, Page};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TenantStatus {
+    Active,
+    /// Its events are recorded as rejected, and nothing of it starts; what waits goes on waiting.
+    Suspended,
+}
+
+/// What an operator says of a tenant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TenantSpec {
+    pub status: TenantStatus,
+    pub quota: Quota,
+    /// The operator's own labels.
+    pub attributes: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct TenantRecord {
+    pub id: TenantId,
+    pub name: Name,
+    pub spec: TenantSpec,
+    pub created: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct FunctionRecord {
+    pub id: FunctionId,
+    pub tenant: TenantId,
+    pub name: Name,
+    /// What the next version will freeze.
+    pub config: FunctionConfig,
+    /// The version that `live` points to.
+    pub live: Option<u32>,
+    /// Why nothing of it starts, if it was quarantined.
+    pub quarantined: Option<String>,
+    pub created: Timestamp,
+}
+
+/// An immutable version; only `image` and `engine_hash` are made anew, after a change of engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VersionRecord {
+    pub function: FunctionId,
+    /// 1, 2, 3 …
+    pub number: u32,
+    pub config: FunctionConfig,
+    /// The package as uploaded.
+    pub package: ObjectHash,
+    pub package_bytes: u64,
+    /// The frozen memory image that attempts start from, and the engine it was made for.
+    pub image: ObjectHash,
+    pub engine_hash: String,
+    /// The versions of the layers it froze, by name.
+    pub layers: Vec<(Name, u32)>,
+    pub created: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewVersion {
+    pub config: FunctionConfig,
+    pub package: ObjectHash,
+    pub package_bytes: u64,
+    pub image: ObjectHash,
+    pub engine_hash: String,
+    pub layers: Vec<(Name, u32)>,
+    /// Move `live` to it in the same commit.
+    pub make_live: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct RuleRecord {
+    pub id: RuleId,
+    /// `None`: the operator's.
+    pub owner: Option<TenantId>,
+    pub name: Name,
+    pub spec: RuleSpec,
+    pub changed: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookSpec {
+    pub url: String,
+    /// `host:port`, exact, that may be reached although it is private.
+    #[serde(default)]
+    pub allow_private: Vec<String>,
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+}
+
+fn enabled() -> bool {
+    true
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookRecord {
+    pub name: Name,
+    pub spec: WebhookSpec,
+    /// Standard Webhooks secrets (`whsec_…`), newest first; every one signs.
+    pub secrets: Vec<String>,
+    pub created: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerRecord {
+    pub name: Name,
+    pub number: u32,
+    pub package: ObjectHash,
+    pub created: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyScope {
+    Operator,
+    Tenant(TenantId),
+}
+
+/// A key without its secret: only the SHA-256 of the secret is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    pub id: KeyId,
+    pub scope: KeyScope,
+    pub label: String,
+    pub hash: [u8; 32],
+    pub created: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewKey {
+    pub scope: KeyScope,
+    pub label: String,
+    pub hash: [u8; 32],
+}
+
+/// The store's first part. Ids are minted inside; names are unique per owner. Deleting what is not there is `NotFound`.
+#[async_trait]
+pub trait Registry {
+    /// Grows with every change of the registry by any node.
+    fn revision(&self) -> u64;
+
+    /// Contract: returns once `revision() != since`: the wake-up for caches of other nodes' changes.
+    async fn registry_changed(&self, since: u64) -> u64;
+
+    /// Makes or replaces. Contract: the id and `created` of a tenant that exists stay. Returns whether it was made.
+    async fn put_tenant(&self, name: &Name, spec: TenantSpec, now: Timestamp) -> Result<(TenantRecord, bool), Error>;
+    async fn tenant(&self, name: &Name) -> Result<Option<TenantRecord>, Error>;
+    async fn tenant_by_id(&self, id: TenantId) -> Result<Option<TenantRecord>, Error>;
+    /// By name, ascending.
+    async fn tenants(&self, page: Page) -> Result<Listing<TenantRecord>, Error>;
+    /// Contract: one commit cancels what waits, revokes its keys, removes functions, versions, aliases and rules, and
+    /// erases event bodies, results and logs; the ledger's sums stay. A lease that still runs is fenced at its settle.
+    async fn delete_tenant(&self, name: &Name, now: Timestamp) -> Result<(), Error>;
+
+    async fn put_function(
+        &self,
+        tenant: TenantId,
+        name: &Name,
+        config: FunctionConfig,
+        now: Timestamp,
+    ) -> Result<(FunctionRecord, bool), Error>;
+    async fn function(&self, tenant: TenantId, name: &Name) -> Result<Option<FunctionRecord>, Error>;
+    async fn function_by_id(&self, tenant: TenantId, id: FunctionId) -> Result<Option<FunctionRecord>, Error>;
+    async fn functions(&self, tenant: TenantId, page: Page) -> Result<Listing<FunctionRecord>, Error>;
+    /// Contract: its versions and aliases go with it; what waits for it is dead-lettered (`NoFunction`) at its turn.
+    async fn delete_function(&self, tenant: TenantId, name: &Name) -> Result<(), Error>;
+    /// `None` lifts it.
+    async fn quarantine_function(&self, tenant: TenantId, id: FunctionId, reason: Option<String>) -> Result<(), Error>;
+
+    /// Contract: the number is the function's last plus one, never used again; lifts a quarantine when made live.
+    async fn publish_version(
+        &self,
+        tenant: TenantId,
+        function: FunctionId,
+        version: NewVersion,
+        now: Timestamp,
+    ) -> Result<VersionRecord, Error>;
+    async fn version(
+        &self,
+        tenant: TenantId,
+        function: FunctionId,
+        number: u32,
+    ) -> Result<Option<VersionRecord>, Error>;
+    /// Newest first.
+    async fn versions(
+        &self,
+        tenant: TenantId,
+        function: FunctionId,
+        page: Page,
+    ) -> Result<Listing<VersionRecord>, Error>;
+    /// After a change of engine.
+    async fn replace_image(
+        &self,
+        tenant: TenantId,
+        function: FunctionId,
+        number: u32,
+        image: ObjectHash,
+        engine_hash: String,
+    ) -> Result<(), Error>;
+
+    /// `live` is an alias like any other. `NotFound` when there is no such version.
+    async fn put_alias(&self, tenant: TenantId, function: FunctionId, alias: &Name, version: u32) -> Result<(), Error>;
+    /// By name.
+    async fn aliases(&self, tenant: TenantId, function: FunctionId) -> Result<Vec<(Name, u32)>, Error>;
+
+    async fn put_rule(
+        &self,
+        owner: Option<TenantId>,
+        name: &Name,
+        spec: RuleSpec,
+        now: Timestamp,
+    ) -> Result<(RuleRecord, bool), Error>;
+    async fn rule(&self, owner: Option<TenantId>, name: &Name) -> Result<Option<RuleRecord>, Error>;
+    /// One owner's rules, by name.
+    async fn rules(&self, owner: Option<TenantId>) -> Result<Vec<RuleRecord>, Error>;
+    /// Everybody's rules, for the matcher.
+    async fn all_rules(&self) -> Result<Vec<RuleRecord>, Error>;
+    async fn delete_rule(&self, owner: Option<TenantId>, name: &Name) -> Result<(), Error>;
+
+    /// `secrets` is used when the webhook is made, or when it is given anew; an existing one's are kept on `None`.
+    async fn put_webhook(
+        &self,
+        name: &Name,
+        spec: WebhookSpec,
+        secrets: Option<Vec<String>>,
+        now: Timestamp,
+    ) -> Result<(WebhookRecord, bool), Error>;
+    async fn webhook(&self, name: &Name) -> Result<Option<WebhookRecord>, Error>;
+    async fn webhooks(&self) -> Result<Vec<WebhookRecord>, Error>;
+    async fn delete_webhook(&self, name: &Name) -> Result<(), Error>;
+
+    async fn publish_layer(&self, name: &Name, package: ObjectHash, now: Timestamp) -> Result<LayerRecord, Error>;
+    /// `None`: the newest.
+    async fn layer(&self, name: &Name, number: Option<u32>) -> Result<Option<LayerRecord>, Error>;
+    /// The newest of each, by name.
+    async fn layers(&self) -> Result<Vec<LayerRecord>, Error>;
+
+    async fn put_key(&self, key: NewKey, now: Timestamp) -> Result<KeyRecord, Error>;
+    async fn keys(&self, scope: Option<KeyScope>) -> Result<Vec<KeyRecord>, Error>;
+    async fn key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<KeyRecord>, Error>;
+    async fn delete_key(&self, id: KeyId) -> Result<KeyRecord, Error>;
+}
