@@ -1,0 +1,34 @@
+//! `cargo xtask test`: everything that must hold, in one command. What cannot run here is named, and fails in CI.
+
+use anyhow::{Result, bail};
+
+use crate::need::{NODE, WASM_TOOLCHAIN};
+use crate::{cargo, engine, in_ci};
+
+fn run_all(not_run: &mut Vec<&'static str>) -> Result<()> {
+    let cargo = cargo();
+    // Node answers in the tests that compare with it; everything else needs nothing but this workspace.
+    if !NODE.ensure() {
+        not_run.push("comparisons with Node.js");
+    }
+    crate::run(&cargo, &["test", "--release", "--workspace"])?;
+    if WASM_TOOLCHAIN.ensure() {
+        engine::run(true)?;
+    } else {
+        not_run.push("engine --check (the JavaScript engine rebuilt and compared)");
+    }
+    crate::run(&cargo, &["run", "--release", "--quiet", "--", "demo", "--check"])
+}
+
+pub(crate) fn run() -> Result<()> {
+    let mut not_run = Vec::new();
+    run_all(&mut not_run)?;
+    for name in &not_run {
+        println!("not run: {name}");
+    }
+    if !not_run.is_empty() && in_ci() {
+        bail!("{} of the checks could not run here", not_run.len());
+    }
+    println!("all checks passed");
+    Ok(())
+}
