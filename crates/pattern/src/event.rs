@@ -60,10 +60,10 @@ impl<'a> EventView<'a> {
     }
 
     /// The scalars at a path given as keys joined by dots: none, one, or several where the path leads through arrays.
-    pub fn scalars_at(&self, path: &str) -> impl Iterator<Item = &Scalar<'a>> {
+    pub fn scalars_at<'s>(&'s self, path: &str) -> impl Iterator<Item = &'s Scalar<'a>> + use<'s, 'a> {
         let place = Path::new(path);
-        let found: Vec<u32> = self.leaves_at(&place).map(|(number, _)| number).collect();
-        found.into_iter().map(|number| &self.leaves[number as usize].scalar)
+        let found: Vec<&Scalar<'a>> = self.leaves_at(&place).map(|leaf| &leaf.scalar).collect();
+        found.into_iter()
     }
 
     /// The first field of EventBridge's envelope (`source`, `detail-type`) that is not there as text, if any. Patterns
@@ -74,13 +74,13 @@ impl<'a> EventView<'a> {
             .find(|name| !self.scalars_at(name).any(|scalar| matches!(scalar, Scalar::Text(_))))
     }
 
-    pub(crate) fn leaves_at<'s>(&'s self, path: &'s Path) -> impl Iterator<Item = (u32, &'s Leaf<'a>)> {
+    pub(crate) fn leaves_at<'s, 'p>(&'s self, path: &'p Path) -> impl Iterator<Item = &'s Leaf<'a>> + use<'s, 'p, 'a> {
         let start = self.by_path.partition_point(|&(hash, _)| hash < path.hash);
         self.by_path[start..]
             .iter()
             .take_while(|&&(hash, _)| hash == path.hash)
-            .map(|&(_, number)| (number, &self.leaves[number as usize]))
-            .filter(|(_, leaf)| self.is_at(leaf.key, &path.text))
+            .map(|&(_, number)| &self.leaves[number as usize])
+            .filter(|leaf| self.is_at(leaf.key, &path.text))
     }
 
     /// Whether some key, leading to a scalar or not, is at this path.

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::event::EventView;
-use crate::limit::{REASONS_MAX, SHOWN_BYTES_MAX};
-use crate::matching::{first_stuck, is_satisfied_alone};
+use crate::limit::{LOOKS_MAX, REASONS_MAX, SHOWN_BYTES_MAX};
+use crate::matching::{Verdict, verdict};
 use crate::pattern::{Field, Pattern};
 
 /// The answer with its reasons. Displayed in one line.
@@ -21,10 +21,10 @@ pub struct Explanation {
 /// One field that was not satisfied. Displayed as `detail.state: expected prefix "run", saw "stopped"`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Mismatch {
-    /// Keys joined by dots.
+    /// Keys joined by dots; empty where no field is to blame.
     pub path: String,
     /// As the pattern spells it; `exact` for plain values, `any` for alternatives of several kinds, `array` where each
-    /// field is satisfied but not in the same element of an array.
+    /// field is satisfied but not in the same element of an array, `limit` where the answer was given up.
     pub operator: String,
     /// What the operator wanted, cut at [`SHOWN_BYTES_MAX`].
     pub expected: String,
@@ -36,6 +36,7 @@ impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, operator, expected, actual } = self;
         match operator.as_str() {
+            "limit" => write!(f, "expected {expected}, saw {actual}"),
             "exact" | "any" | "array" => write!(f, "{path}: expected {expected}, saw {actual}"),
             _ => write!(f, "{path}: expected {operator} {expected}, saw {actual}"),
         }
@@ -55,30 +56,26 @@ impl fmt::Display for Explanation {
 }
 
 pub(crate) fn explain(pattern: &Pattern, event: &EventView<'_>) -> Explanation {
-    if pattern.matches(event) {
-        return Explanation { matches: true, reasons: Vec::new() };
-    }
-    let mut reasons: Vec<Mismatch> = pattern
-        .fields
-        .iter()
-        .filter(|field| !is_satisfied_alone(field, event))
-        .take(REASONS_MAX)
-        .map(|field| mismatch(field, event))
-        .collect();
-    if reasons.is_empty() {
-        // Every field is satisfied somewhere, so it is the arrays.
-        for combination in &pattern.combinations {
-            let stuck = first_stuck(pattern, combination, event).map(|step| &pattern.fields[step.field as usize]);
-            let reason = stuck.map(|field| apart(field, event));
-            if let Some(reason) = reason.filter(|reason| !reasons.contains(reason)) {
-                reasons.push(reason);
-            }
-            if reasons.len() == REASONS_MAX {
-                break;
-            }
-        }
-    }
+    let reasons = match verdict(pattern, event) {
+        Verdict::Matches => return Explanation { matches: true, reasons: Vec::new() },
+        Verdict::Exhausted => vec![exhausted()],
+        Verdict::Unsatisfied { fields, is_apart } => fields
+            .iter()
+            .take(REASONS_MAX)
+            .map(|&number| &pattern.fields[number as usize])
+            .map(|field| if is_apart { apart(field, event) } else { mismatch(field, event) })
+            .collect(),
+    };
     Explanation { matches: false, reasons }
+}
+
+fn exhausted() -> Mismatch {
+    Mismatch {
+        path: String::new(),
+        operator: "limit".to_owned(),
+        expected: format!("an answer within {LOOKS_MAX} looks at values"),
+        actual: "a pattern and lists too large for each other".to_owned(),
+    }
 }
 
 fn mismatch(field: &Field, event: &EventView<'_>) -> Mismatch {
@@ -123,7 +120,7 @@ fn expectation(field: &Field) -> (String, String) {
 
 fn seen(field: &Field, event: &EventView<'_>) -> String {
     let mut values = Cut::default();
-    for (_, leaf) in event.leaves_at(&field.path) {
+    for leaf in event.leaves_at(&field.path) {
         if !values.add(", ", &leaf.scalar.to_string()) {
             break;
         }

@@ -4,13 +4,13 @@
 //! that, the mere presence of its path. An event that matches has a leaf under that field, so walking the event's leaves
 //! meets every rule that can match. Only what can match without any leaf (`exists: false` alone) has to be scanned.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::event::EventView;
-use crate::limit::INDEX_KEYS_MAX;
+use crate::limit::{INDEX_KEYS_MAX, INDEX_PREFIX_BYTES_MAX};
 use crate::number::Number;
 use crate::path::Path;
-use crate::pattern::{Combination, Field, Pattern};
+use crate::pattern::{Field, Pattern};
 use crate::scalar::Scalar;
 use crate::test::Test;
 
@@ -42,13 +42,13 @@ enum Other {
 }
 
 /// Where a rule is filed, so that it can be taken out again.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Filing {
     path: Option<Path>,
     key: Key,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
     Text(Box<str>),
     Prefix(Box<str>),
@@ -57,18 +57,28 @@ enum Key {
     Scanned,
 }
 
+/// A field's filings, and how few rules they would be shared with.
+struct Ranked {
+    rank: (bool, usize),
+    filings: Vec<Filing>,
+}
+
 impl Index {
     pub(crate) fn add(&mut self, slot: Slot, pattern: &Pattern) -> Vec<Filing> {
-        let mut filings: Vec<Filing> = Vec::new();
+        let ranked: Vec<Option<Ranked>> = pattern.fields.iter().map(|field| self.ranked(field)).collect();
+        let mut filings: HashSet<Filing> = HashSet::new();
         for combination in &pattern.combinations {
-            for filing in self.best(pattern, combination) {
-                if !filings.contains(&filing) {
-                    self.list(&filing).push(slot);
-                    filings.push(filing);
-                }
+            let fields = combination.steps.iter().filter_map(|step| ranked[step.field as usize].as_ref());
+            match fields.min_by_key(|field| field.rank) {
+                Some(best) => filings.extend(best.filings.iter().cloned()),
+                None => drop(filings.insert(Filing { path: None, key: Key::Scanned })),
             }
         }
-        filings
+        let settled: Vec<Filing> = filings.into_iter().collect();
+        for filing in &settled {
+            self.list(filing).push(slot);
+        }
+        settled
     }
 
     pub(crate) fn remove(&mut self, slot: Slot, filings: &[Filing]) {
@@ -101,21 +111,13 @@ impl Index {
         found
     }
 
-    /// The filings for the field that shares its place with the fewest rules already there.
-    fn best(&self, pattern: &Pattern, combination: &Combination) -> Vec<Filing> {
-        let mut best: Option<((usize, usize), Vec<Filing>)> = None;
-        for step in &combination.steps {
-            let field = &pattern.fields[step.field as usize];
-            let Some(filings) = filings(field) else { continue };
-            // Presence says so little that it is taken only where there is nothing else.
-            let is_presence = filings.iter().any(|filing| filing.key == Key::Present);
-            let crowd: usize = filings.iter().map(|filing| self.crowd(filing)).sum();
-            let rank = (usize::from(is_presence), crowd + filings.len());
-            if best.as_ref().is_none_or(|(other, _)| rank < *other) {
-                best = Some((rank, filings));
-            }
-        }
-        best.map_or_else(|| vec![Filing { path: None, key: Key::Scanned }], |(_, filings)| filings)
+    /// How well a field would do: best is one that shares its place with the fewest rules already there.
+    fn ranked(&self, field: &Field) -> Option<Ranked> {
+        let filings = filings(field)?;
+        // Presence says so little that it is taken only where there is nothing else.
+        let is_presence = filings.iter().any(|filing| filing.key == Key::Present);
+        let crowd: usize = filings.iter().map(|filing| self.crowd(filing)).sum();
+        Some(Ranked { rank: (is_presence, crowd + filings.len()), filings })
     }
 
     fn crowd(&self, filing: &Filing) -> usize {
@@ -211,7 +213,7 @@ fn filings(field: &Field) -> Option<Vec<Filing>> {
             Test::Bool(value) => Key::Other(Other::Bool(*value)),
             Test::Number(number) => Key::Other(Other::Number(*number)),
             Test::Text(text) => Key::Text(text.clone()),
-            Test::Prefix(prefix) if !prefix.is_empty() => Key::Prefix(prefix.clone()),
+            Test::Prefix(prefix) if !prefix.is_empty() => Key::Prefix(beginning(prefix)),
             _ => Key::Present,
         });
     }
@@ -219,4 +221,10 @@ fn filings(field: &Field) -> Option<Vec<Filing>> {
         keys = vec![Key::Present];
     }
     Some(keys.into_iter().map(|key| Filing { path: Some(field.path.clone()), key }).collect())
+}
+
+/// The part of a prefix that is filed: with few lengths, finding takes few looks.
+fn beginning(prefix: &str) -> Box<str> {
+    let end = (0..=INDEX_PREFIX_BYTES_MAX.min(prefix.len())).rev().find(|&end| prefix.is_char_boundary(end));
+    prefix[..end.unwrap_or(0)].into()
 }

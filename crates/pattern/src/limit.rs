@@ -18,6 +18,11 @@ pub const EVENT_DEPTH_MAX: usize = 100;
 /// Scalars in an event.
 pub const EVENT_SCALARS_MAX: usize = 100_000;
 
+/// Looks at values while one pattern is held against one event, an alternative and 64 bytes of text counting one each;
+/// some tenths of a second. Only a `$or` of hundreds of combinations on lists of many thousand elements comes near.
+/// Beyond, the event does not match and the explanation says why.
+pub const LOOKS_MAX: usize = 20_000_000;
+
 /// Reasons in one explanation.
 pub const REASONS_MAX: usize = 16;
 /// Bytes of a value or an expectation as shown in a reason; cut with `…` beyond.
@@ -25,3 +30,5 @@ pub const SHOWN_BYTES_MAX: usize = 160;
 
 /// Exact values or prefixes of one field under which a pattern is indexed; a field with more is not used as an index key.
 pub const INDEX_KEYS_MAX: usize = 256;
+/// Bytes of a prefix that the index tells apart.
+pub const INDEX_PREFIX_BYTES_MAX: usize = 32;

@@ -124,7 +124,9 @@ impl Reader {
         }
         texts.sort_unstable();
         texts.dedup();
-        let field = Field { path: Path::new(path), texts: texts.into(), tests: tests.into(), may_be_absent };
+        let weight =
+            tests.iter().map(|test| if let Test::AnythingBut(refused) = test { refused.len() } else { 1 }).sum();
+        let field = Field { path: Path::new(path), texts: texts.into(), tests: tests.into(), may_be_absent, weight };
         self.fields.push(field);
         Ok(u32::try_from(self.fields.len() - 1).unwrap_or(u32::MAX))
     }

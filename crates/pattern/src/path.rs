@@ -22,7 +22,7 @@ pub(crate) fn keys_in(text: &str) -> u32 {
 }
 
 /// A pattern's path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Path {
     pub(crate) text: Box<str>,
     pub(crate) hash: u64,

@@ -29,6 +29,8 @@ pub(crate) struct Field {
     pub(crate) tests: Box<[Test]>,
     /// `exists: false` is among the alternatives.
     pub(crate) may_be_absent: bool,
+    /// Tests that one value may have to go through, those inside `anything-but` included.
+    pub(crate) weight: usize,
 }
 
 /// Fields that must all be satisfied, sorted by path.

@@ -257,3 +257,18 @@ fn arrays_cost_their_size_and_not_its_power() {
     assert!(!pattern.matches(&view));
     assert_eq!(pattern.explain(&view).reasons[0].operator, "array");
 }
+
+#[test]
+fn a_pattern_and_an_event_too_large_for_each_other_are_given_up() {
+    // 961 combinations, each of which is met in every element until `z`, which has an element of its own.
+    let choice = |field: &str| vec![format!(r#"{{"{field}": [1]}}"#); 31].join(",");
+    let pattern = format!(r#"{{"a": {{"$or": [{}], "x": {{"$or": [{}]}}, "z": [1]}}}}"#, choice("k"), choice("m"),);
+    let compiled = Pattern::parse(&pattern).unwrap();
+    let event = |z: &str| format!(r#"{{"a": [{}{z}}}"#, r#"{"k": 1, "x": {"m": 1}}, "#.repeat(12_000));
+    let apart = event(r#"{"z": 1}]"#);
+    let view = EventView::parse(&apart).unwrap();
+    assert!(!compiled.matches(&view));
+    let explanation = compiled.explain(&view);
+    assert_eq!(explanation.reasons[0].operator, "limit", "{explanation}");
+    assert!(compiled.matches(&EventView::parse(&event(r#"{"k": 1, "x": {"m": 1}, "z": 1}]"#)).unwrap()));
+}
