@@ -97,11 +97,18 @@ pub trait Bus {
     /// Every invocation of an accepted entry then appears in `arrivals` of its shard's owner, every delivery in
     /// `delivery_arrivals`. Identities are remembered for `IDENTITY_WINDOW` across restarts. Entries of one call with
     /// the same identity see each other. `Unavailable` when the disk's reserve is reached: nothing was written.
+    ///
+    /// An identity is a repeat or a conflict while less than `IDENTITY_WINDOW` lies between the first one's `now` and
+    /// this one's; after that it is free again. `consumes` decides before the identity does, and alone: an entry that
+    /// takes an outbox line is never `Repeated` or `Conflict`, because the line would then stay for ever; of two
+    /// entries that name one line the first takes it. Whether tenant and function still exist is not looked at: the
+    /// scheduler ends such an invocation at its turn. `Conflict` for the whole call when an id is in use already.
     async fn publish(&self, events: Vec<NewEvent>, now: Timestamp) -> Result<Vec<Published>, Error>;
 
     async fn event(&self, id: EventId) -> Result<Option<EventRecord>, Error>;
 
-    /// By what the publisher called it. Contract: finds it at least while its identity is remembered.
+    /// By what the publisher called it. Contract: finds it at least while its identity is remembered; of several the
+    /// newest.
     async fn event_by_identity(&self, key: [u8; 16]) -> Result<Option<EventRecord>, Error>;
 
     /// Newest first; of one tenant, or all (`None`: the operator).

@@ -75,12 +75,13 @@ pub trait Deliveries {
     /// set to retry), after its commit. One receiver at a time; a new call replaces the former.
     async fn delivery_arrivals(&self) -> Result<mpsc::UnboundedReceiver<Vec<PendingDelivery>>, Error>;
 
-    /// Contract: atomic; settling a delivery that is not pending is `Conflict` and changes nothing.
+    /// Contract: atomic; settling a delivery that is not pending is `Conflict` and changes nothing, one that is not
+    /// there is `NotFound`.
     async fn settle_delivery(&self, id: DeliveryId, attempt: DeliveryAttempt, next: DeliveryNext) -> Result<(), Error>;
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, Error>;
 
-    /// Newest first.
+    /// Newest first: by id, descending.
     async fn deliveries(
         &self,
         webhook: Option<&Name>,
@@ -88,6 +89,6 @@ pub trait Deliveries {
         page: Page,
     ) -> Result<Listing<DeliveryRecord>, Error>;
 
-    /// The body a delivery carries: the event's envelope.
+    /// The body a delivery carries: the event's envelope; `None` once erased with its tenant.
     async fn delivery_body(&self, event: EventId) -> Result<Option<Bytes>, Error>;
 }

@@ -4,7 +4,8 @@
 //! The store operation is the transaction: every verb is atomic and safe to repeat, and there is no transaction
 //! object and no door to raw SQL. Rules for every backend:
 //! - a verb that returned `Ok` is durable (the in-memory store: visible to every later call, whoever makes it);
-//! - a verb that returned an error changed nothing;
+//! - a verb that returned an error changed nothing; the one exception is `Internal`, where the answer was lost on the
+//!   way and the change may stand: repeat the verb, or look;
 //! - a tenant's rows are reached only through a verb that was handed that tenant's id.
 
 pub mod bus;

@@ -2,7 +2,8 @@
 
 use sublet_model::limit;
 
-/// What to list: at most `limit` rows that come after `cursor` (what an earlier page gave as `next`).
+/// What to list: at most `limit` rows that come after `cursor` (what an earlier page gave as `next`). A cursor that no
+/// page gave is `Invalid` with field `cursor`; one from another tenant's listing still shows this tenant's rows alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     pub cursor: Option<String>,

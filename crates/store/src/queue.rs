@@ -87,6 +87,9 @@ pub struct AttemptEnd {
 }
 
 /// Where the invocation goes after an attempt. `Fail` is for synchronous invokes alone.
+///
+/// What is counted: `Retry { spent: true }`, `Fail` and `DeadLetter` are one more `failed`; `Retry { spent: false }`
+/// is one more `crashed`; `Succeed` and `Cancel` count in neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     Succeed,
@@ -132,9 +135,12 @@ pub struct Finish {
 /// A result that is settled and not yet published as an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxLine {
+    /// Grows in commit order, and no number is ever used twice, not even after the outbox was empty and the process
+    /// began anew: a late `publish` with `consumes` must not take another's line.
     pub id: i64,
+    /// As it was when the line was written, also when it was redriven since.
     pub invocation: InvocationRecord,
-    /// The last attempt; `None` when it ended without one.
+    /// The attempt whose settle wrote the line; `None` when it ended without one.
     pub attempt: Option<AttemptRecord>,
     /// Depth of the event that was invoked for.
     pub depth: u8,
@@ -203,29 +209,33 @@ pub trait Queue {
     /// Takes every shard that is free or whose owner's lease ran out, for `node` (≤ `NODE_MAX`).
     ///
     /// Contract: the epoch of each shard taken is raised first, so every lease of an earlier epoch is stale from then
-    /// on; the attempts that ran under one are rescued in the same commit (as `rescue` does).
+    /// on; the attempts that ran under one are rescued in the same commit (as `rescue` does, whether their lease ran
+    /// out or not). A store that one node has to itself (SQLite by its lock, the in-memory store) gives all shards to
+    /// whoever asked last. Receivers of `arrivals` under an earlier epoch come to their end.
     async fn acquire(&self, node: u16, now: Timestamp) -> Result<Ownership, Error>;
 
     /// Everything that waits in the owned shards: first what waits at the call, oldest due first per tenant, then each
     /// invocation as it becomes waiting (published, retried, rescued, redriven), after its commit.
     ///
     /// Contract: at least once each; never one that is not durable. One receiver per ownership; a new call replaces
-    /// the former. The channel is unbounded because the receiver holds the same rows anyway, and the backlog quota
+    /// the former. `Fenced` when a shard of it was taken by another since. The channel is unbounded because the receiver holds the same rows anyway, and the backlog quota
     /// bounds those.
     async fn arrivals(&self, ownership: &Ownership) -> Result<mpsc::UnboundedReceiver<Vec<Waiting>>, Error>;
 
-    /// What to run for a waiting invocation; `None` when it is gone.
+    /// What to run for a waiting or running invocation; `None` when it ended, when it is not this tenant's, and for a
+    /// synchronous invoke.
     async fn work(&self, tenant: TenantId, invocation: InvocationId) -> Result<Option<Work>, Error>;
 
     /// Starts attempts: waiting → running. Handed over at once, written in the next group commit, and carried out even
     /// when the answer is not awaited.
     ///
     /// Contract: per claim `Fenced` when the epoch is stale, `Conflict` when it does not wait or the token does not
-    /// follow; nothing changed then.
+    /// follow; nothing changed then. Each claim is for itself. What is not there, or another tenant's, does not wait.
     fn claim(&self, claims: Vec<Claim>) -> oneshot::Receiver<Vec<Result<(), Error>>>;
 
     /// Records a synchronous invoke as running (token 1), like `claim` not awaited. It never appears in `arrivals`;
-    /// when its process dies, it ends as `Failed` with a `Crashed` attempt.
+    /// when its process dies, it ends as `Failed` with a `Crashed` attempt. Its lease is `token` 1 under `epoch`;
+    /// `due` is when it starts. Contract: `Fenced` when the epoch is stale, `Conflict` when the id is in use.
     fn begin(&self, invocation: NewInvocation, epoch: u64, until: Timestamp) -> oneshot::Receiver<Result<(), Error>>;
 
     /// Keeps leases alive. Contract: answers per lease, `Fenced` when it no longer holds.
@@ -234,18 +244,25 @@ pub trait Queue {
     /// Ends an attempt: the attempt row (ledger line, result, log), the invocation's next state, the outbox line and
     /// the end of the lease, in one commit.
     ///
-    /// Contract: `Fenced` and nothing changed when the lease's epoch or token is not the one that runs; so an attempt
-    /// ends once. A settle that comes before its claim was written is written after it.
+    /// Contract: `Fenced` and nothing changed when the lease's epoch or token is not the one that runs, when it does
+    /// not run, and when it is another tenant's; so an attempt ends once. A settle that comes before its claim was
+    /// written is written after it. `Invalid` and nothing changed when the state machine has no such edge: `Fail` for
+    /// an event's invocation, `Retry` or `DeadLetter` for a synchronous invoke. A result is kept on `Succeed`ed
+    /// outcomes and a failure on others exactly as handed in.
     async fn settle(&self, settle: Settle) -> Result<Settled, Error>;
 
     /// Ends a waiting invocation without an attempt; the same commit writes the outbox line. Answers its id.
-    /// Contract: `Conflict` when it does not wait, `Fenced` when the epoch is stale.
+    /// Contract: `Conflict` when it does not wait (or is not this tenant's), `Fenced` when the epoch is stale,
+    /// `Invalid` when `state` is none of the three.
     async fn finish(&self, finish: Finish) -> Result<Option<i64>, Error>;
 
-    /// Gives back the attempts whose lease ran out: an attempt row with outcome `Crashed` and no usage, the invocation
+    /// Gives back the attempts whose lease ran out (`until` ≤ `now`): an attempt row with outcome `Crashed` and no usage, the invocation
     /// `Retrying`, due at once, `crashed` one more, retries unspent (a synchronous invoke: `Failed`).
     ///
-    /// Contract: each is given back once. Answers how many.
+    /// Contract: each is given back once. Answers how many. `Fenced` when a shard of it was taken by another since. The
+    /// attempt row: `started` as claimed (a synchronous invoke: its `due`), `ended` now, version 0, no result, no
+    /// failure, an empty log; it counts in the ledger as one failed attempt of no usage. A synchronous invoke counts
+    /// one more `failed` and ends now without a reason.
     async fn rescue(&self, ownership: &Ownership, now: Timestamp) -> Result<u64, Error>;
 
     /// Outbox lines above `after`, ascending, at most `limit`. They leave by `publish` with `consumes`.
@@ -254,7 +271,7 @@ pub trait Queue {
     async fn invocation(&self, tenant: TenantId, id: InvocationId) -> Result<Option<InvocationRecord>, Error>;
     /// Oldest first.
     async fn attempts(&self, tenant: TenantId, id: InvocationId) -> Result<Vec<AttemptRecord>, Error>;
-    /// Newest first.
+    /// Newest first: by id, descending. Synchronous invokes are among them.
     async fn invocations(
         &self,
         tenant: TenantId,
@@ -262,11 +279,15 @@ pub trait Queue {
         page: Page,
     ) -> Result<Listing<InvocationRecord>, Error>;
 
-    /// Newest first.
+    /// Newest first: by id, descending.
     async fn dead_letters(&self, tenant: TenantId, page: Page) -> Result<Listing<InvocationRecord>, Error>;
     /// Dead letters back into the queue, due now, with fresh attempts by the policy. Answers how many.
+    ///
+    /// Contract: `failed` and `crashed` begin at 0 again, reason and end are cleared; `starts` goes on, because a lease
+    /// token is never used twice. Ids that are no dead letters of this tenant are passed over.
     async fn redrive(&self, tenant: TenantId, selection: Selection, now: Timestamp) -> Result<u64, Error>;
-    /// Cancels waiting invocations; those that run are left to their settle. Answers how many.
+    /// Cancels waiting invocations; those that run are left to their settle. Answers how many. Writes no outbox line;
+    /// ids that do not wait in this tenant's queue are passed over.
     async fn cancel(
         &self,
         tenant: TenantId,

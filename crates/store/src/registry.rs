@@ -141,7 +141,8 @@ pub struct NewKey {
     pub hash: [u8; 32],
 }
 
-/// The store's first part. Ids are minted inside; names are unique per owner. Deleting what is not there is `NotFound`.
+/// The store's first part. Ids are minted inside; names are unique per owner. Deleting what is not there is `NotFound`,
+/// and so is changing or adding to what is not there, or is another tenant's. Lists of functions are by name, ascending.
 #[async_trait]
 pub trait Registry {
     /// Grows with every change of the registry by any node.
@@ -157,7 +158,11 @@ pub trait Registry {
     /// By name, ascending.
     async fn tenants(&self, page: Page) -> Result<Listing<TenantRecord>, Error>;
     /// Contract: one commit cancels what waits, revokes its keys, removes functions, versions, aliases and rules, and
-    /// erases event bodies, results and logs; the ledger's sums stay. A lease that still runs is fenced at its settle.
+    /// erases event bodies, results, failures and logs; the ledger's sums stay. A lease that still runs is fenced at its
+    /// settle: its invocation is `Cancelled` (`TenantDeleted`) in this commit like those that wait, without an attempt
+    /// row. The tenant's outbox lines go, deliveries of its events that are pending end as `Failed`, and identities of
+    /// its events are free again, so that a tenant made anew under the name is not answered with the old one's.
+    /// Rows that are kept (events, invocations, attempts, with what was erased empty or `None`) are still found by id.
     async fn delete_tenant(&self, name: &Name, now: Timestamp) -> Result<(), Error>;
 
     async fn put_function(
@@ -175,7 +180,8 @@ pub trait Registry {
     /// `None` lifts it.
     async fn quarantine_function(&self, tenant: TenantId, id: FunctionId, reason: Option<String>) -> Result<(), Error>;
 
-    /// Contract: the number is the function's last plus one, never used again; lifts a quarantine when made live.
+    /// Contract: the number is the function's last plus one, never used again; lifts a quarantine when made live. A
+    /// function deleted and made again under its name is another function with its own numbers.
     async fn publish_version(
         &self,
         tenant: TenantId,
@@ -206,7 +212,7 @@ pub trait Registry {
         engine_hash: String,
     ) -> Result<(), Error>;
 
-    /// `live` is an alias like any other. `NotFound` when there is no such version.
+    /// `live` is an alias like any other, and `aliases` lists it. `NotFound` when there is no such version.
     async fn put_alias(&self, tenant: TenantId, function: FunctionId, alias: &Name, version: u32) -> Result<(), Error>;
     /// By name.
     async fn aliases(&self, tenant: TenantId, function: FunctionId) -> Result<Vec<(Name, u32)>, Error>;
@@ -243,7 +249,9 @@ pub trait Registry {
     /// The newest of each, by name.
     async fn layers(&self) -> Result<Vec<LayerRecord>, Error>;
 
+    /// `Conflict` when there is a key of that hash.
     async fn put_key(&self, key: NewKey, now: Timestamp) -> Result<KeyRecord, Error>;
+    /// Oldest first. `None`: all.
     async fn keys(&self, scope: Option<KeyScope>) -> Result<Vec<KeyRecord>, Error>;
     async fn key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<KeyRecord>, Error>;
     async fn delete_key(&self, id: KeyId) -> Result<KeyRecord, Error>;
