@@ -3,7 +3,7 @@
 
 use crate::layer::Layer;
 use crate::ledger::{Attempt, Refusal};
-use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
+use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetError, RulesetStatus, Scope};
 
 /// The layer, the first ABI of the kernel that has it, how it is done, and what to say below that ABI.
 pub(crate) const PARTS: [(Layer, i32, &str, &str); 3] = [
@@ -33,19 +33,29 @@ pub(crate) fn part(abi: Result<i32, Refusal>, from: i32, how: &'static str, belo
     if abi? >= from { Ok(how) } else { Err(Refusal { step: below, errno: 0 }) }
 }
 
-/// Puts the calling thread, and all that it starts, into the domain.
-pub(crate) fn enter() -> Result<(), Refusal> {
-    let status = Ruleset::default()
-        .handle_access(AccessFs::from_all(NEWEST_DENIED))
-        .and_then(|ruleset| ruleset.handle_access(AccessNet::from_all(NEWEST_DENIED)))
-        .and_then(|ruleset| ruleset.scope(Scope::from_all(NEWEST_DENIED)))
-        .and_then(Ruleset::create)
-        .and_then(|ruleset| ruleset.restrict_self())
-        .map_err(|error| Refusal { step: "landlock_restrict_self", errno: errno_within(&error) })?;
-    match status.ruleset {
+/// Puts the calling thread, and all that it starts, into a domain made of the parts that are wanted.
+pub(crate) fn enter(wanted: impl Fn(Layer) -> bool) -> Result<(), Refusal> {
+    let status =
+        restrict(wanted).map_err(|error| Refusal { step: "landlock_restrict_self", errno: errno_within(&error) })?;
+    match status {
         RulesetStatus::NotEnforced => Err(Refusal { step: "the kernel did not enforce the Landlock domain", errno: 0 }),
         RulesetStatus::PartiallyEnforced | RulesetStatus::FullyEnforced => Ok(()),
     }
+}
+
+/// Best effort is the library's default: what this kernel does not know is passed over, and [`part`] reports it.
+fn restrict(wanted: impl Fn(Layer) -> bool) -> Result<RulesetStatus, RulesetError> {
+    let mut ruleset = Ruleset::default();
+    if wanted(Layer::LandlockFiles) {
+        ruleset = ruleset.handle_access(AccessFs::from_all(NEWEST_DENIED))?;
+    }
+    if wanted(Layer::LandlockTcp) {
+        ruleset = ruleset.handle_access(AccessNet::from_all(NEWEST_DENIED))?;
+    }
+    if wanted(Layer::LandlockScope) {
+        ruleset = ruleset.scope(Scope::from_all(NEWEST_DENIED))?;
+    }
+    Ok(ruleset.create()?.restrict_self()?.ruleset)
 }
 
 fn errno_within(error: &(dyn std::error::Error + 'static)) -> i32 {

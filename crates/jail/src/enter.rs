@@ -95,15 +95,9 @@ impl Sealed {
 /// # Safety
 /// As for [`begin`].
 pub(crate) unsafe fn begin_into(plan: &Plan, ledger: &mut Ledger) -> Result<(), Error> {
-    let mut attempt = |layer: Layer, step: &dyn Fn() -> Attempt| {
-        if plan.wants(layer) {
-            ledger.note(layer, step());
-        }
-    };
-
     // A terminal's keys, its hang-up, and signals to the server's process group are not for this process: the server
     // decides when it ends.
-    attempt(Layer::OwnSession, &process::own_session);
+    ledger.try_one(plan, Layer::OwnSession, process::own_session);
 
     // Files that it might make, against all odds, are its own.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
@@ -117,10 +111,8 @@ pub(crate) unsafe fn begin_into(plan: &Plan, ledger: &mut Ledger) -> Result<(), 
 
     // What the server had open (its data file, its clients' connections) is out of reach of every later layer: an open
     // descriptor passes namespaces and Landlock, so they are closed first.
-    if plan.wants(Layer::Descriptors) {
-        // SAFETY: the caller vouches for the descriptors outside `plan.keep`.
-        ledger.note(Layer::Descriptors, unsafe { process::close_all_but(&plan.keep) });
-    }
+    // SAFETY: the caller vouches for the descriptors outside `plan.keep`.
+    ledger.try_one(plan, Layer::Descriptors, || unsafe { process::close_all_but(&plan.keep) });
     Ok(())
 }
 
@@ -145,12 +137,12 @@ pub(crate) fn enter_into(plan: &Plan, ledger: &mut Ledger) -> Result<(), Error> 
 
     // Last but for the filter, since it closes `/proc` and everything else that the steps above need. It asks for no new
     // privileges, or a privilege that is gone.
-    let wanted = domain::PARTS.iter().any(|&(layer, ..)| plan.wants(layer));
-    if wanted {
+    let wanted = |layer| plan.wants(layer);
+    if domain::PARTS.iter().any(|&(layer, ..)| wanted(layer)) {
         let abi = domain::kernel_abi();
-        let entered = abi.and_then(|_| domain::enter());
+        let entered = abi.and_then(|_| domain::enter(wanted));
         for (layer, from, how, below) in domain::PARTS {
-            ledger.note(layer, entered.and_then(|()| domain::part(abi, from, how, below)));
+            ledger.try_one(plan, layer, || entered.and_then(|()| domain::part(abi, from, how, below)));
         }
     }
     Ok(())
@@ -158,21 +150,15 @@ pub(crate) fn enter_into(plan: &Plan, ledger: &mut Ledger) -> Result<(), Error> 
 
 /// The part between the two checks of the parent, which cannot fail as a whole.
 pub(crate) fn enter_steps(plan: &Plan, ledger: &mut Ledger) {
-    let mut attempt = |layer: Layer, step: &dyn Fn() -> Attempt| {
-        if plan.wants(layer) {
-            ledger.note(layer, step());
-        }
-    };
-
     // If memory runs out all the same, this process goes, not the server and not the store. Needs `/proc`.
-    attempt(Layer::OomScore, &process::raise_oom_score);
+    ledger.try_one(plan, Layer::OomScore, process::raise_oom_score);
 
     // Root that may make namespaces makes them as root, which works even where the host forbids user namespaces, and
     // changes its user after that. Everybody else needs a user namespace to be allowed the others; root without
     // that capability (an ordinary container) first stops being root, so as not to own root's files from inside it.
     let makes_namespaces_as_root = identity::may_make_namespaces();
     if !makes_namespaces_as_root {
-        attempt(Layer::Identity, &|| {
+        ledger.try_one(plan, Layer::Identity, || {
             let changed = if identity::is_root() { Some(identity::change_user(plan)) } else { None };
             match (changed, identity::user_namespace(plan)) {
                 (_, Ok(how)) => Ok(how),
@@ -184,41 +170,33 @@ pub(crate) fn enter_steps(plan: &Plan, ledger: &mut Ledger) {
 
     // Nothing of the host's network, queues, name or cgroup paths is even there to be named.
     for (layer, flag, how) in namespace::NAMESPACES {
-        attempt(layer, &|| namespace::unshare(flag, how));
+        ledger.try_one(plan, layer, || namespace::unshare(flag, how));
     }
 
     // No path leads anywhere. In the host's own mount namespace the same steps would unmount the host.
-    if plan.wants(Layer::EmptyRoot) {
-        let own_mounts = matches!(ledger.attempt(Layer::MountNamespace), Some(Ok(_)));
-        let none = Err(Refusal { step: "needs a mount namespace", errno: 0 });
-        ledger.note(Layer::EmptyRoot, if own_mounts { namespace::empty_root() } else { none });
-    }
-
-    let mut attempt = |layer: Layer, step: &dyn Fn() -> Attempt| {
-        if plan.wants(layer) {
-            ledger.note(layer, step());
-        }
-    };
+    let own_mounts = matches!(ledger.attempt(Layer::MountNamespace), Some(Ok(_)));
+    let host_mounts = Refusal { step: "needs a mount namespace", errno: 0 };
+    ledger.try_one(plan, Layer::EmptyRoot, || if own_mounts { namespace::empty_root() } else { Err(host_mounts) });
 
     // Whatever the sets hold, permissions of user 0 reach far: its files, its processes.
     if makes_namespaces_as_root && identity::is_root() {
-        attempt(Layer::Identity, &|| identity::change_user(plan));
+        ledger.try_one(plan, Layer::Identity, || identity::change_user(plan));
     }
 
     // The layers above are built; what built them must not be there to take them down.
-    attempt(Layer::NoCapabilities, &identity::drop_capabilities);
+    ledger.try_one(plan, Layer::NoCapabilities, identity::drop_capabilities);
 
     // After the namespaces: processes, queues and signals are counted per user of a user namespace, so that
     // workers do not use up one another's share.
-    attempt(Layer::Limits, &|| limit::bound(&plan.limits));
+    ledger.try_one(plan, Layer::Limits, || limit::bound(&plan.limits));
 
     // One worker's memory must not become the node's shortage.
-    attempt(Layer::MemoryCeiling, &|| limit::memory_ceiling(&plan.limits));
+    ledger.try_one(plan, Layer::MemoryCeiling, || limit::memory_ceiling(&plan.limits));
 
     // A set-user-id program gains nothing, and an unprivileged process may set Landlock and filters only with this.
-    attempt(Layer::NoNewPrivileges, &process::no_new_privileges);
+    ledger.try_one(plan, Layer::NoNewPrivileges, process::no_new_privileges);
 
     // No core file, and no other process of the same user reads or writes this one's memory: two workers of one
     // container share a user where user namespaces are forbidden. After the user changes, which set it too.
-    attempt(Layer::NotDumpable, &|| process::set_dumpable(false));
+    ledger.try_one(plan, Layer::NotDumpable, || process::set_dumpable(false));
 }

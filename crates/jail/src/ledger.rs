@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use crate::layer::{Layer, LayerReport, Need, Report, Status};
+use crate::plan::Plan;
 use std::io;
 
 /// A step that the kernel refused. `errno` is 0 where no single call is to blame.
@@ -46,6 +47,13 @@ impl Ledger {
 
     pub(crate) fn note(&mut self, layer: Layer, attempt: Attempt) {
         self.entries[layer as usize] = Some(attempt);
+    }
+
+    /// Tries a layer and notes what came of it, unless the plan leaves it out.
+    pub(crate) fn try_one(&mut self, plan: &Plan, layer: Layer, layer_step: impl FnOnce() -> Attempt) {
+        if plan.wants(layer) {
+            self.note(layer, layer_step());
+        }
     }
 
     pub(crate) fn attempt(&self, layer: Layer) -> Option<Attempt> {

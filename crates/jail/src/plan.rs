@@ -66,7 +66,7 @@ impl Limits {
             memory_bytes_max,
             file_bytes_max: memory_bytes_max,
             open_files_max: 1_024,
-            processes_max: 256,
+            processes_max: 4_096,
             stack_bytes_max: 8 << 20,
             pending_signals_max: 1_024,
         }

@@ -39,7 +39,8 @@ pub fn probe() -> Result<Report, Error> {
             let mut report = ledger.report(Status::Available, &[]);
             for (layer, text) in texts {
                 if let Some(line) = report.layers.iter_mut().find(|line| line.layer == layer) {
-                    line.reason = text + &line.reason;
+                    // What there is of a reason so far is `: ` and the errno's meaning.
+                    line.reason.insert_str(0, &text);
                 }
             }
             Ok(report)
@@ -94,13 +95,8 @@ fn read_records(reading: &OwnedFd, ledger: &mut Ledger) -> Result<Vec<(Layer, St
         };
         let errno = i32::from_ne_bytes([bytes[2], bytes[3], bytes[4], bytes[5]]);
         let length = bytes[TEXT_FROM..].iter().position(|&byte| byte == 0).unwrap_or(RECORD_BYTES - TEXT_FROM);
-        let mut text = String::from_utf8_lossy(&bytes[TEXT_FROM..TEXT_FROM + length]).into_owned();
-        if bytes[1] == 1 {
-            ledger.note(layer, Ok(""));
-        } else {
-            text += if errno == 0 { "" } else { ": " };
-            ledger.note(layer, Err(Refusal { step: "", errno }));
-        }
+        let text = String::from_utf8_lossy(&bytes[TEXT_FROM..TEXT_FROM + length]).into_owned();
+        ledger.note(layer, if bytes[1] == 1 { Ok("") } else { Err(Refusal { step: "", errno }) });
         texts.push((layer, text));
     }
 }

@@ -45,7 +45,7 @@ extern "C" fn on_sigsys(_signal: libc::c_int, info: *mut libc::siginfo_t, contex
     // SAFETY: with SA_SIGINFO the third argument is the interrupted thread's ucontext_t, and nothing else refers to it.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
     let arguments = answer_eperm(context);
-    let name = LIKELY.iter().find(|(number, _)| *number == libc::c_long::from(refused.syscall));
+    let name = LIKELY.iter().chain(OLD).find(|(number, _)| *number == libc::c_long::from(refused.syscall));
     let mut line = Cursor::new([0_u8; 256]);
     // A line that does not fit is cut.
     let _ = writeln!(
@@ -141,3 +141,25 @@ const LIKELY: &[(libc::c_long, &str)] = named![
     SYS_rt_sigpending,
     SYS_process_vm_readv,
 ];
+
+/// Their forebears, which newer architectures never had.
+#[cfg(target_arch = "x86_64")]
+const OLD: &[(libc::c_long, &str)] = named![
+    SYS_open,
+    SYS_stat,
+    SYS_access,
+    SYS_readlink,
+    SYS_getdents,
+    SYS_pipe,
+    SYS_eventfd,
+    SYS_epoll_create,
+    SYS_dup2,
+    SYS_select,
+    SYS_alarm,
+    SYS_pause,
+    SYS_fork,
+    SYS_vfork,
+    SYS_arch_prctl,
+];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD: &[(libc::c_long, &str)] = &[];

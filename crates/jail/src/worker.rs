@@ -133,7 +133,13 @@ const ANSWERS: &[Answer] = &[
     Answer {
         syscall: libc::SYS_statx,
         errno: libc::ENOSYS,
-        reason: "it takes a path; the standard library then tries fstat, which takes a descriptor",
+        reason: "it takes a path, which the filter cannot see, and the standard library calls it for open files too: \
+                 only as a hint when reading, and those that must know use fstat",
+    },
+    Answer {
+        syscall: libc::SYS_newfstatat,
+        errno: libc::ENOSYS,
+        reason: "what the C library makes of fstat; as above",
     },
     Answer {
         syscall: libc::SYS_openat,
@@ -141,6 +147,18 @@ const ANSWERS: &[Answer] = &[
         reason: "the C library's allocator looks at /proc/sys/vm/overcommit_memory when an arena shrinks, and a panic's \
                  backtrace at the program: neither may end a healthy worker",
     },
+    Answer {
+        syscall: libc::SYS_getcwd,
+        errno: libc::EACCES,
+        reason: "a panic's backtrace shortens paths by it, and the panic is to be read",
+    },
+    Answer {
+        syscall: libc::SYS_readlinkat,
+        errno: libc::EACCES,
+        reason: "a panic's backtrace asks which program this is",
+    },
+    #[cfg(target_arch = "x86_64")]
+    Answer { syscall: libc::SYS_readlink, errno: libc::EACCES, reason: "as above" },
 ];
 
 /// New threads, but no processes and no namespaces: for a process that cannot start all its threads before the seal.
