@@ -1,1 +1,46 @@
-fn main() {}
+//! The to-do SaaS of the demo: a product that lets its customers extend it with their own code.
+//!
+//! It knows Sublet from outside only: it publishes `Item Added` events over HTTP, and results come back as signed
+//! webhooks. Everything it needs is in the environment: `SUBLET_URL`, `SUBLET_KEY`, `TODO_LISTEN`, `TODO_DATA`.
+
+mod item;
+mod page;
+mod sublet;
+mod webhook;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use tokio::net::TcpListener;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        anyhow::bail!("a TLS provider was installed before main");
+    }
+    let variable = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
+    let listen: SocketAddr = variable("TODO_LISTEN")?.parse().context("TODO_LISTEN is not an address and port")?;
+    let data = PathBuf::from(variable("TODO_DATA")?);
+    let sublet = sublet::Client::new(variable("SUBLET_URL")?, variable("SUBLET_KEY")?);
+
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let address = listener.local_addr()?;
+    let items = item::Items::open(data.join("items.json"))?;
+    let secret = webhook::Secret::open(&data.join("webhook-secret"))?;
+    sublet.set_up(address, &secret).await?;
+
+    let app = page::App { items: Arc::new(items), sublet: Arc::new(sublet), secret: Arc::new(secret) };
+    // The line that whoever started this waits for.
+    println!("listening on http://{address}");
+    axum::serve(listener, page::router(app))
+        .with_graceful_shutdown(async {
+            // An error means that no signal can ever come; then serving on is right.
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        })
+        .await?;
+    Ok(())
+}
