@@ -228,3 +228,29 @@ fn beginning(prefix: &str) -> Box<str> {
     let end = (0..=INDEX_PREFIX_BYTES_MAX.min(prefix.len())).rev().find(|&end| prefix.is_char_boundary(end));
     prefix[..end.unwrap_or(0)].into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_taken_out_leaves_nothing_behind() {
+        let mut index = Index::default();
+        let patterns = [
+            r#"{"a": ["x", {"prefix": "y"}, 1, null]}"#,
+            r#"{"a": [{"prefix": "y"}, {"prefix": "z"}]}"#,
+            r#"{"a": [{"exists": true}]}"#,
+            r#"{"a": [{"exists": false}]}"#,
+        ];
+        let filed: Vec<(Slot, Vec<Filing>)> = patterns
+            .iter()
+            .enumerate()
+            .map(|(slot, text)| (slot, index.add(slot, &Pattern::parse(text).unwrap())))
+            .collect();
+        assert_eq!((index.paths.len(), index.scanned.len()), (1, 1));
+        for (slot, filings) in &filed {
+            index.remove(*slot, filings);
+        }
+        assert!(index.paths.is_empty() && index.scanned.is_empty());
+    }
+}

@@ -52,6 +52,19 @@ fn a_removed_rule_matches_no_more_and_its_place_is_used_again() {
 }
 
 #[test]
+fn prefixes_are_found_up_to_the_whole_text_and_beyond_what_the_index_tells_apart() {
+    let long = "é".repeat(40);
+    let patterns =
+        ["todo", "tod", "todos", "é", &long, &format!("{long}x")].map(|p| format!(r#"{{"a": [{{"prefix": "{p}"}}]}}"#));
+    let rules = set(&patterns.each_ref().map(String::as_str));
+    let found = |text: &str| rules.matches(&EventView::parse(&format!(r#"{{"a": "{text}"}}"#)).unwrap());
+    assert_eq!(found("todo"), [0, 1]);
+    assert_eq!(found(&long), [3, 4]);
+    assert_eq!(found(&format!("{long}xyz")), [3, 4, 5]);
+    assert_eq!(found(&"é".repeat(39)), [3]);
+}
+
+#[test]
 fn a_clone_changes_on_its_own() {
     let rules = set(&[r#"{"a": ["x"]}"#]);
     let mut changed = rules.clone();
