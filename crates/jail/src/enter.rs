@@ -169,8 +169,8 @@ pub(crate) fn enter_steps(plan: &Plan, ledger: &mut Ledger) {
     }
 
     // Nothing of the host's network, queues, name or cgroup paths is even there to be named.
-    for (layer, flag, how) in namespace::NAMESPACES {
-        ledger.try_one(plan, layer, || namespace::unshare(flag, how));
+    for (layer, flag, name, how) in namespace::NAMESPACES {
+        ledger.try_one(plan, layer, || namespace::unshare(flag, name, how));
     }
 
     // No path leads anywhere. In the host's own mount namespace the same steps would unmount the host.

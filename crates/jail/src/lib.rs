@@ -27,9 +27,9 @@
 //!   long as the server, never from a pool that lets idle threads go.
 //! - Give the worker pipes, not files, as standard streams: the file size limit counts a log file too.
 //! - An open descriptor passes every layer but the filter. What is in [`Plan::keep`] is the worker's power.
-//! - The memory ceiling bounds what an honest allocator takes; native code that has taken the worker over can hide pages from
-//!   it (see `limit`). Watch the resident size from outside. A cgroup is the layer to come for that: it is entered
-//!   by the server before the worker runs, so that it will be a field of [`Plan`] and a [`Layer`], not a step here.
+//! - The memory ceiling bounds what an honest allocator takes; native code that has taken the worker over can hide pages
+//!   from it. Watch [`resident_bytes`] from outside and kill. A cgroup is the layer to come for that: the server enters the
+//!   worker into it before it runs, so that it will be a [`Layer`] and a field of [`Plan`], but no step here.
 //!
 //! To find the system call that a profile lacks: [`install_sigsys_reporter`] and [`Action::Trap`].
 
@@ -52,6 +52,7 @@ pub use enter::{Begun, Entered, Sealed, begin};
 pub use error::Error;
 pub use filter::{Action, Answer, Check, Is, Profile, Row};
 pub use layer::{Layer, LayerReport, Need, Report, Status};
+pub use limit::resident_bytes;
 pub use plan::{Limits, NOBODY, Plan};
 pub use probe::probe;
 pub use sigsys::install_sigsys_reporter;

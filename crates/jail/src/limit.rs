@@ -2,9 +2,9 @@
 //!
 //! Address space (`RLIMIT_AS`) is left alone, see [`Limits`]. `RLIMIT_DATA` counts private writable mappings; what it
 //! cannot count (memory files, shared anonymous mappings, mappings that grow down) the system call filter refuses. It is
-//! no wall against native code that fills pages and then makes them read-only, which takes them out of the count: for
-//! that the out-of-memory score is at its highest, and the server's watch over a worker's resident size is the backstop
-//! until a cgroup is.
+//! no wall against native code that fills pages and then makes them read-only, which takes them out of the count, and
+//! the filter cannot refuse that, since resetting an instance does the same. Against that code there are the
+//! out-of-memory score and, from outside, [`resident_bytes`]; a cgroup would be the wall.
 
 use crate::ledger::{Attempt, step};
 use crate::plan::Limits;
@@ -46,4 +46,13 @@ pub(crate) fn no_more_threads() -> Result<(), crate::ledger::Refusal> {
 fn lower(resource: Resource, maximum: u64) -> rustix::io::Result<()> {
     let hard = getrlimit(resource).maximum.map_or(maximum, |hard| hard.min(maximum));
     setrlimit(resource, Rlimit { current: Some(hard), maximum: Some(hard) })
+}
+
+/// The resident memory of a process, as the kernel counts it, whatever the process has done to its mappings. Any
+/// process may ask it of any other that it sees in `/proc`, a jailed one included.
+pub fn resident_bytes(process: u32) -> std::io::Result<u64> {
+    let statm = std::fs::read_to_string(format!("/proc/{process}/statm"))?;
+    let pages = statm.split_ascii_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    let pages = pages.ok_or_else(|| std::io::Error::other("statm has no second number"))?;
+    Ok(pages.saturating_mul(rustix::param::page_size() as u64))
 }

@@ -8,19 +8,24 @@ use crate::ledger::{Attempt, step};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::thread::UnshareFlags;
 
-/// The layer, its flag, and what it takes away. Each is asked for by itself: one that the host forbids does not cost
+/// The layer, its flag, the step's name, and what it takes away. Each is asked for by itself: one that the host forbids does not cost
 /// the others.
-pub(crate) const NAMESPACES: [(Layer, UnshareFlags, &str); 5] = [
-    (Layer::MountNamespace, UnshareFlags::NEWNS, "mounts of its own"),
-    (Layer::NetworkNamespace, UnshareFlags::NEWNET, "no interface but a loopback that is down"),
-    (Layer::IpcNamespace, UnshareFlags::NEWIPC, "no System V or POSIX queue but its own"),
-    (Layer::UtsNamespace, UnshareFlags::NEWUTS, "a host name of its own"),
-    (Layer::CgroupNamespace, UnshareFlags::NEWCGROUP, "its cgroup is the root it sees"),
+pub(crate) const NAMESPACES: [(Layer, UnshareFlags, &str, &str); 5] = [
+    (Layer::MountNamespace, UnshareFlags::NEWNS, "unshare(CLONE_NEWNS)", "mounts of its own"),
+    (
+        Layer::NetworkNamespace,
+        UnshareFlags::NEWNET,
+        "unshare(CLONE_NEWNET)",
+        "no interface but a loopback that is down",
+    ),
+    (Layer::IpcNamespace, UnshareFlags::NEWIPC, "unshare(CLONE_NEWIPC)", "no System V or POSIX queue but its own"),
+    (Layer::UtsNamespace, UnshareFlags::NEWUTS, "unshare(CLONE_NEWUTS)", "a host name of its own"),
+    (Layer::CgroupNamespace, UnshareFlags::NEWCGROUP, "unshare(CLONE_NEWCGROUP)", "its cgroup is the root it sees"),
 ];
 
-pub(crate) fn unshare(flag: UnshareFlags, how: &'static str) -> Attempt {
+pub(crate) fn unshare(flag: UnshareFlags, name: &'static str, how: &'static str) -> Attempt {
     // SAFETY: these namespaces leave memory and descriptors as they are, and the process has one thread.
-    unsafe { rustix::thread::unshare_unsafe(flag) }.map_err(step("unshare"))?;
+    unsafe { rustix::thread::unshare_unsafe(flag) }.map_err(step(name))?;
     Ok(how)
 }
 

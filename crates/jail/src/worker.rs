@@ -34,6 +34,13 @@ const fn without(argument: u8, flags: i32) -> Check {
     Check { argument, is: Is::Masked { mask: flags.cast_unsigned(), value: 0 } }
 }
 
+/// The command within the operation, without its flags. Those that lend priority are left out: the kernel's part of them
+/// is intricate, and nobody here uses them.
+const fn futex(command: i32) -> Check {
+    const COMMAND_MASK: u32 = !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME).cast_unsigned();
+    Check { argument: 1, is: Is::Masked { mask: COMMAND_MASK, value: command.cast_unsigned() } }
+}
+
 /// `_IOWR('f', 16, struct pm_scan_arg)`: which pages were written since the last reset. Linux 6.7.
 const PAGEMAP_SCAN: i32 = 0xC060_6610_u32.cast_signed();
 
@@ -68,7 +75,10 @@ const WORKER: &[Row] = &[
     row(libc::SYS_ppoll, "for frames and timers"),
     row(libc::SYS_epoll_pwait, "for frames and timers"),
     row(libc::SYS_epoll_ctl, "what to wait for"),
-    row(libc::SYS_futex, "locks"),
+    row_if(libc::SYS_futex, &[futex(libc::FUTEX_WAIT)], "locks"),
+    row_if(libc::SYS_futex, &[futex(libc::FUTEX_WAKE)], "locks"),
+    row_if(libc::SYS_futex, &[futex(libc::FUTEX_WAIT_BITSET)], "locks with a deadline; the end of a thread"),
+    row_if(libc::SYS_futex, &[futex(libc::FUTEX_WAKE_BITSET)], "locks"),
     row(libc::SYS_sched_yield, "locks that spin"),
     row(libc::SYS_nanosleep, "a bounded wait"),
     row(libc::SYS_clock_nanosleep, "a bounded wait"),
@@ -79,7 +89,11 @@ const WORKER: &[Row] = &[
     row(libc::SYS_munmap, "gives memory back"),
     row(libc::SYS_mprotect, "memories grow, images become executable: wasmtime maps data-only ones so too"),
     row(libc::SYS_mremap, "large allocations grow"),
-    row(libc::SYS_madvise, "resets an instance's pages"),
+    row_if(libc::SYS_madvise, &[int(2, libc::MADV_DONTNEED)], "resets an instance's pages; trims the heap"),
+    row_if(libc::SYS_madvise, &[int(2, libc::MADV_FREE)], "trims the heap"),
+    row_if(libc::SYS_madvise, &[int(2, libc::MADV_WILLNEED)], "an image is about to be used"),
+    row_if(libc::SYS_madvise, &[int(2, libc::MADV_HUGEPAGE)], "the heap"),
+    row_if(libc::SYS_madvise, &[int(2, libc::MADV_NOHUGEPAGE)], "instances, whose pages are reset one by one"),
     row(libc::SYS_brk, "small allocations grow"),
     row_if(libc::SYS_prctl, &[int(0, PR_SET_VMA)], "the allocator names its mappings"),
     row(libc::SYS_membarrier, "new code becomes visible to all cores"),

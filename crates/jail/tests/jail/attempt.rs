@@ -329,6 +329,8 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
     row("has no semaphores", libc::SYS_semget, |_| [0, 1, 0o1600, 0, 0, 0], Killed, Untried),
     row("has no POSIX queue", libc::SYS_mq_open, |_| [text(c"x"), 0, 0, 0, 0, 0], Killed, Untried),
     row("locks no memory", libc::SYS_mlockall, |_| [1, 0, 0, 0, 0, 0], Killed, Untried),
+    row("merges no pages with others", libc::SYS_madvise, |_| [0, 0, 12, 0, 0, 0], Killed, Untried),
+    row("lends no priority", libc::SYS_futex, |_| [buffer(), 6, 0, 0, 0, 0], Killed, Succeeds),
     // New descriptors, and other powers over those it has.
     row("has no new pipe", libc::SYS_pipe2, |_| [buffer(), 0, 0, 0, 0, 0], Killed, Succeeds),
     row("has no new event counter", libc::SYS_eventfd2, NONE, Killed, Succeeds),

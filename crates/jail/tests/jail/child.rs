@@ -33,6 +33,7 @@ const ROLES: &[(&str, Role)] = &[
     ("left_out", outside::seal_with_all_left_out),
     ("allowed", inside::use_all_that_is_allowed),
     ("ceiling", inside::take_memory_until_refused),
+    ("hidden_pages", inside::hide_pages_from_the_ceiling),
     ("file_size", inside::grow_a_memory_file),
     ("abort", inside::abort_when_told),
     ("trap", inside::try_calls_under_the_reporter),

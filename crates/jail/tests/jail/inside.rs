@@ -170,6 +170,33 @@ fn memory_ends_at_the_ceiling_and_reservations_are_free() {
     }
 }
 
+/// In the child: what the ceiling does not stop. Pages that are full and then made read-only are no longer counted.
+pub(crate) fn hide_pages_from_the_ceiling(talk: &mut Talk) {
+    let _sealed = child::enter(&child::plan()).seal(&Profile::worker()).unwrap();
+    for _ in 0..(2 * MEMORY_BYTES) as usize / CHUNK {
+        let chunk = map(CHUNK, libc::PROT_READ | libc::PROT_WRITE);
+        // SAFETY: the mapping is of this size, and writable until it is no longer.
+        unsafe {
+            std::ptr::write_bytes(chunk, 1, CHUNK);
+            assert_eq!(libc::mprotect(chunk.cast(), CHUNK, libc::PROT_READ), 0);
+        }
+    }
+    talk.say("full");
+    talk.hear();
+}
+
+#[test]
+fn pages_hidden_from_the_ceiling_are_seen_from_outside() {
+    for standing in standing::all() {
+        let mut child = child::start("hidden_pages", standing, &[]);
+        assert_eq!(child.hear(), "full");
+        let resident = sublet_jail::resident_bytes(child.id()).unwrap();
+        assert!(resident >= 2 * MEMORY_BYTES, "{resident}");
+        child.say("end");
+        child.succeed();
+    }
+}
+
 /// In the child: a profile that allows memory files.
 pub(crate) fn grow_a_memory_file(talk: &mut Talk) {
     let mut plan = child::plan();
