@@ -8,19 +8,25 @@
 //! * a **builder** runs a package's top level once and hands back its raw memory ([`Initializer`]);
 //! * a **worker** runs attempts from images ([`Runner`]).
 //!
-//! This module starts no process, opens no file and reads no wall clock; `worker/` and `pool/` do.
+//! This module starts no process and opens no file; `worker/` and `pool/` do. The engine itself is made by
+//! engines/quickjs, and the JavaScript around the tenant's code lies in `prelude/`.
 
+mod compile;
+mod config;
+mod ending;
 mod error;
+mod host;
 mod initializer;
+mod log;
+mod package;
+mod prelude;
 mod runner;
 mod seal;
 mod snapshot;
 
+pub use compile::{EngineCode, compile_engine, engine_hash};
 pub use error::WasmError;
 pub use initializer::Initializer;
 pub use runner::{EpochHandle, LoadedImage, RunEnd, Runner, Running, Task};
 pub use seal::seal_image;
 pub use snapshot::RawSnapshot;
-
-mod compile;
-pub use compile::{EngineCode, compile_engine, engine_hash};

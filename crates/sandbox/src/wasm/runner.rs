@@ -1,13 +1,27 @@
 //! Worker process: attempts as fibers that yield at every epoch tick.
 
 use std::fs::File;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use sublet_model::Outcome;
+use wasmtime::{Engine, Instance, InstancePre, Linker, Module, Store};
 
 use super::WasmError;
+use super::config;
+use super::ending::classify;
+use super::host::{self, Allowance, Host, Observed};
+use super::initializer::imports;
 use crate::{Failure, Limits};
+
+/// Ticks until a fresh attempt yields for the first time; with one, an attempt that starts just before a tick would be
+/// set back behind all others after no time at all.
+const FIRST_TICKS: u64 = 2;
+/// Ticks between two later yields.
+const NEXT_TICKS: u64 = 1;
 
 /// One attempt's input.
 #[derive(Debug, Clone)]
@@ -24,13 +38,26 @@ pub struct Task {
 }
 
 /// The worker's engine with room for a fixed number of attempts at once.
-pub struct Runner {}
+pub struct Runner {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    engine: Engine,
+    module: Module,
+    linker: Linker<Host>,
+}
 
 impl Runner {
     /// # Safety
     /// `run_code` must be [`super::EngineCode::run`] as made by our server: it is run as machine code.
     pub unsafe fn new(run_code: &[u8], slots: usize) -> Result<Runner, WasmError> {
-        Err(WasmError::Runtime(format!("not yet: {} {slots}", run_code.len())))
+        let slots = u32::try_from(slots).map_err(|_| WasmError::Runtime(format!("{slots} slots")))?;
+        let engine = Engine::new(&config::pooling(slots))?;
+        // SAFETY: the caller vouches for the bytes.
+        let module = unsafe { Module::deserialize(&engine, run_code)? };
+        let linker = host::linker(&engine)?;
+        Ok(Runner { shared: Arc::new(Shared { engine, module, linker }) })
     }
 
     /// Maps an image; its pages are shared with every process that maps the same file.
@@ -38,45 +65,66 @@ impl Runner {
     /// # Safety
     /// `image` must hold bytes made by [`super::seal_image`] in our server and be sealed against writing.
     pub unsafe fn load_image(&self, image: File) -> Result<LoadedImage, WasmError> {
-        Err(WasmError::Runtime(format!("not yet: {image:?}")))
+        // SAFETY: the caller vouches for the bytes, and that they stay as they are.
+        let module = unsafe { Module::deserialize_open_file(&self.shared.engine, image)? };
+        Ok(LoadedImage { instance: Linker::new(&self.shared.engine).instantiate_pre(&module)? })
     }
 
-    /// Takes a slot and gets ready to run; nothing of the tenant's has run before the first poll. Dropping `Running`
-    /// gives the slot back. With all slots taken the attempt ends as `Crashed`: the caller counts its slots.
-    pub fn start(&self, _image: &LoadedImage, _task: Task) -> Running {
-        Running {}
+    /// Gets ready to run; the slot is taken and the tenant's code runs from the first poll on. Dropping `Running` gives
+    /// the slot back. With all slots taken the attempt ends as `Crashed`: the caller counts its slots.
+    pub fn start(&self, image: &LoadedImage, task: Task) -> Running {
+        let allowance = Allowance {
+            wall: task.limits.wall,
+            memory_bytes: task.limits.memory_bytes,
+            result_bytes: task.limits.result_bytes,
+            log_bytes: task.limits.log_bytes,
+        };
+        let host = Host::new(&allowance, task.now_ms);
+        let observed = host.observed.clone();
+        let run = Box::pin(attempt(self.shared.clone(), image.clone(), host, task));
+        Running { run, observed }
     }
 
     pub fn epoch_handle(&self) -> EpochHandle {
-        EpochHandle {}
+        EpochHandle { engine: self.shared.engine.clone() }
     }
 }
 
 /// Ticks the epoch: safe from a thread or a signal handler (one atomic addition).
 #[derive(Clone)]
-pub struct EpochHandle {}
+pub struct EpochHandle {
+    engine: Engine,
+}
 
 impl EpochHandle {
-    pub fn increment(&self) {}
+    pub fn increment(&self) {
+        self.engine.increment_epoch();
+    }
 }
 
 /// A function ready for attempts; cheap to clone.
 #[derive(Clone)]
-pub struct LoadedImage {}
+pub struct LoadedImage {
+    instance: InstancePre<Host>,
+}
 
 /// One attempt under way.
-pub struct Running {}
+pub struct Running {
+    run: Pin<Box<dyn Future<Output = RunEnd> + Send>>,
+    observed: Arc<Observed>,
+}
 
 impl Running {
     /// Runs until the attempt ends or the epoch ticks (then `Pending`, with the waker already woken). After `Ready` it
     /// must not be polled again.
-    pub fn poll(&mut self, _cx: &mut Context<'_>) -> Poll<RunEnd> {
-        Poll::Pending
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<RunEnd> {
+        self.run.as_mut().poll(cx)
     }
 
     /// Ends it from outside (deadline, CPU limit, kill), keeping what it logged.
     pub fn stop(self, outcome: Outcome, failure: Failure) -> RunEnd {
-        RunEnd { outcome, result: None, failure: Some(failure), log: Bytes::new(), memory_peak_bytes: 0 }
+        drop(self.run);
+        RunEnd::of(&self.observed, Err((outcome, failure)))
     }
 }
 
@@ -84,8 +132,49 @@ impl Running {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunEnd {
     pub outcome: Outcome,
+    /// JSON text, as the guest wrote it: whoever does not trust this process checks it again.
     pub result: Option<Bytes>,
     pub failure: Option<Failure>,
     pub log: Bytes,
     pub memory_peak_bytes: u64,
+}
+
+impl RunEnd {
+    fn of(observed: &Observed, ending: Result<Bytes, (Outcome, Failure)>) -> RunEnd {
+        let log = observed.log.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let memory_peak_bytes = observed.memory_peak_bytes.load(Ordering::Relaxed);
+        let (outcome, result, failure) = match ending {
+            Ok(result) => (Outcome::Succeeded, Some(result), None),
+            Err((outcome, failure)) => (outcome, None, Some(failure)),
+        };
+        RunEnd { outcome, result, failure, log, memory_peak_bytes }
+    }
+}
+
+async fn attempt(shared: Arc<Shared>, image: LoadedImage, host: Host, task: Task) -> RunEnd {
+    let observed = host.observed.clone();
+    let limits = task.limits;
+    let mut store = Store::new(&shared.engine, host);
+    store.limiter(|host| host);
+    store.set_epoch_deadline(FIRST_TICKS);
+    store.epoch_deadline_async_yield_and_update(NEXT_TICKS);
+    let called = call(&shared, &image, &mut store, task).await;
+    let finish = store.data_mut().finish.take();
+    let denied = observed.memory_denied.load(Ordering::Relaxed);
+    RunEnd::of(
+        &observed,
+        classify(finish, called.as_ref().err(), denied, limits.memory_bytes, limits.result_bytes),
+    )
+}
+
+async fn call(shared: &Shared, image: &LoadedImage, store: &mut Store<Host>, task: Task) -> wasmtime::Result<()> {
+    let data = image.instance.instantiate_async(&mut *store).await?;
+    let memory = data.get_memory(&mut *store, "memory").ok_or_else(|| wasmtime::Error::msg("an image without memory"))?;
+    store.data_mut().memory = Some(memory);
+    let imports = imports(&shared.linker, store, &shared.module, memory)?;
+    let instance = Instance::new_async(&mut *store, &shared.module, &imports).await?;
+    let attempt = instance.get_typed_func::<(u32, u32, i64), ()>(&mut *store, "sublet_attempt")?;
+    let (event, context) = (u32::try_from(task.event.len())?, u32::try_from(task.context_json.len())?);
+    store.data_mut().set_input(task.event, task.context_json);
+    attempt.call_async(&mut *store, (event, context, task.seed as i64)).await
 }

@@ -1,0 +1,56 @@
+// What the C side calls: `build` once at deploy time, `attempt` once in every fresh environment.
+let handler;
+
+globalThis.global = globalThis;
+defineProperty(globalThis, "global", { enumerable: false });
+
+// { files, layers, environment, handler: [module, export] } → nothing, with the handler found and its module evaluated.
+async function build(request) {
+  const keys = ownKeys(request.files);
+  for (let i = 0; i < keys.length; i++) files[keys[i]] = request.files[keys[i]];
+  for (let i = 0; i < request.layers.length; i++) layers[request.layers[i]] = true;
+  globalThis.process = { env: request.environment };
+  defineProperty(globalThis, "process", { enumerable: false });
+
+  const [path, name] = request.handler;
+  const key = findFile(join("", path));
+  if (key === undefined || endsWith(key, ".json")) {
+    throw failure("Runtime.ImportModuleError", `the handler's file '${path}' (.js, .mjs or .cjs) is not in the package`);
+  }
+  const namespace = isEsModule(key) ? await host.import(key) : requireKey(key);
+  let found = namespace;
+  const parts = cut(name, ".");
+  for (let i = 0; i < parts.length; i++) found = found?.[parts[i]];
+  if (found === undefined) {
+    throw failure("Runtime.HandlerNotFound", `${key} does not export '${name}'; it exports ${namesOf(namespace)}`, `at ${key}:1:1`);
+  }
+  if (typeof found !== "function") {
+    throw failure("Runtime.HandlerNotFound", `'${name}' of ${key} is not a function`, `at ${key}:1:1`);
+  }
+  handler = found;
+  building = false;
+  return "null";
+}
+
+function namesOf(namespace) {
+  const names = typeof namespace === "object" && namespace !== null ? ownKeys(namespace) : [];
+  let text = "";
+  for (let i = 0; i < names.length; i++) if (typeof names[i] === "string") text += `${text && ", "}'${names[i]}'`;
+  return text || "nothing";
+}
+
+async function attempt(event, context) {
+  defineProperty(context, "getRemainingTimeInMillis", { value: host.remaining, writable: true, configurable: true });
+  const value = await handler(event, context);
+  let text;
+  try {
+    text = stringify(value);
+  } catch (error) {
+    // Out of memory stays what it is: the host tells it from a value that is no JSON.
+    if (isError(error) && error.name === "InternalError") throw error;
+    throw failure("Runtime.MarshalError", `the handler's result cannot be turned into JSON: ${isError(error) ? error.message : "toJSON threw"}`);
+  }
+  return text === undefined ? "null" : text;
+}
+
+return { resolve, load, build, attempt, describe };

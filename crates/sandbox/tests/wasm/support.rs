@@ -1,0 +1,170 @@
+//! Builds and runs in one process, without workers and jails.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+use sublet_sandbox::wasm::{
+    EngineCode, EpochHandle, Initializer, LoadedImage, RunEnd, Runner, Task, compile_engine, seal_image,
+};
+use sublet_sandbox::{BuildRequest, Failure, Limits, SourceFile};
+
+pub type Files<'a> = &'a [(&'a str, &'a str)];
+
+pub struct Options<'a> {
+    pub files: Files<'a>,
+    pub layers: &'a [(&'a str, Files<'a>)],
+    pub environment: &'a [(&'a str, &'a str)],
+    pub memory_bytes: u64,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Options { files: &[], layers: &[], environment: &[], memory_bytes: 128 << 20 }
+    }
+}
+
+/// A function ready for attempts.
+pub struct Built {
+    pub runner: &'static Runner,
+    pub image: LoadedImage,
+    pub log: String,
+    memory_bytes: u64,
+}
+
+struct Engine {
+    initializer: Initializer,
+    runner: Runner,
+}
+
+fn engine() -> &'static Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| {
+        let EngineCode { run, init } = compile_engine().unwrap();
+        // SAFETY: both were compiled just above.
+        unsafe { Engine { initializer: Initializer::new(&init).unwrap(), runner: Runner::new(&run, 64).unwrap() } }
+    })
+}
+
+pub fn build(options: Options<'_>) -> Result<Built, Failure> {
+    let sources = |files: Files<'_>| {
+        files
+            .iter()
+            .map(|(path, content)| SourceFile { path: (*path).into(), content: content.as_bytes().to_vec().into() })
+            .collect::<Vec<_>>()
+    };
+    let request = BuildRequest {
+        files: sources(options.files),
+        layers: options.layers.iter().map(|(name, files)| ((*name).into(), sources(files))).collect(),
+        handler: ("index".into(), "handler".into()),
+        environment: options.environment.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect::<BTreeMap<_, _>>(),
+        memory_bytes: options.memory_bytes,
+        timeout: Duration::from_secs(10),
+    };
+    let raw = engine().initializer.evaluate(&request)?;
+    let log = String::from_utf8(raw.log.to_vec()).unwrap();
+    let mut file = tempfile();
+    file.write_all(&seal_image(&raw).unwrap()).unwrap();
+    // SAFETY: the bytes were sealed just above, and nobody else has the file.
+    let image = unsafe { engine().runner.load_image(file).unwrap() };
+    Ok(Built { runner: &engine().runner, image, log, memory_bytes: options.memory_bytes })
+}
+
+fn tempfile() -> File {
+    File::from(rustix::fs::memfd_create("image", rustix::fs::MemfdFlags::CLOEXEC).unwrap())
+}
+
+/// A build that must succeed, with the usual options.
+pub fn package(files: Files<'_>) -> Built {
+    build(Options { files, ..Options::default() }).unwrap_or_else(|failure| panic!("{failure:?}"))
+}
+
+pub fn task(event: &str, seed: u64) -> Task {
+    let context = r#"{"awsRequestId":"inv_1","functionName":"enrich","functionVersion":"1","invokedFunctionArn":"a",
+        "memoryLimitInMB":"128","tenantId":"ten_1","logGroupName":"g","logStreamName":"s"}"#;
+    Task {
+        event: event.as_bytes().to_vec().into(),
+        context_json: context.into(),
+        limits: Limits {
+            wall: Duration::from_secs(5),
+            cpu: Duration::from_secs(5),
+            memory_bytes: 128 << 20,
+            result_bytes: 256 * 1024,
+            log_bytes: 64 * 1024,
+        },
+        seed,
+        // 2100-01-01.
+        now_ms: 4_102_444_800_000,
+    }
+}
+
+pub fn run(built: &Built, event: &str) -> RunEnd {
+    run_with(built, task(event, 1))
+}
+
+/// Runs to the end; without ticks that is one poll.
+pub fn run_with(built: &Built, mut task: Task) -> RunEnd {
+    task.limits.memory_bytes = built.memory_bytes;
+    let mut running = built.runner.start(&built.image, task);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Poll::Ready(end) = running.poll(&mut Context::from_waker(Waker::noop())) {
+            return end;
+        }
+        assert!(Instant::now() < deadline, "the attempt hangs");
+    }
+}
+
+/// The result's JSON text.
+pub fn js(end: &RunEnd) -> String {
+    let result = end.result.as_ref().unwrap_or_else(|| panic!("{end:?}"));
+    String::from_utf8(result.to_vec()).unwrap()
+}
+
+pub fn from<T: DeserializeOwned>(end: &RunEnd) -> T {
+    serde_json::from_str(&js(end)).unwrap()
+}
+
+pub fn failure(end: &RunEnd) -> Failure {
+    end.failure.clone().unwrap_or_else(|| panic!("{end:?}"))
+}
+
+pub fn log(end: &RunEnd) -> String {
+    String::from_utf8(end.log.to_vec()).unwrap()
+}
+
+/// Ticks the epoch from a thread until dropped.
+pub struct Ticker {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    pub fn start(epoch: EpochHandle, period: Duration) -> Ticker {
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = stop.clone();
+        let thread = std::thread::spawn(move || {
+            while !seen.load(Ordering::Relaxed) {
+                std::thread::park_timeout(period);
+                epoch.increment();
+            }
+        });
+        Ticker { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}

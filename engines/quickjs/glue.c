@@ -1,0 +1,424 @@
+/* The engine's outside: what the host calls in the guest and what the guest asks of the host.
+ *
+ * The guest is QuickJS-ng with one runtime and one context that live in linear memory. It is used in two steps, which
+ * may be years and machines apart: a builder calls sublet_start, sublet_prelude and sublet_build, and the memory that
+ * is left becomes a function's image; a worker maps that image and calls sublet_attempt once. So nothing here may keep
+ * state anywhere but in linear memory, and the C stack must be empty between two calls.
+ *
+ * The JavaScript side (the prelude) is handed in by the host: this file holds only what JavaScript cannot do. The guest
+ * has no files, no network, no threads and no WASI; its whole view of the world is the imports below.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include "quickjs.h"
+
+#define IMPORT(name) __attribute__((import_module("sublet"), import_name(name))) extern
+#define EXPORT(name) __attribute__((export_name(name)))
+
+/* Microseconds since 1970. */
+IMPORT("now_us") int64_t host_now_us(void);
+/* Milliseconds until the deadline, never negative. */
+IMPORT("remaining_ms") int32_t host_remaining_ms(void);
+/* Copies the call's input, of the length that the call said, to `to`. */
+IMPORT("input") void host_input(char *to);
+/* One line of the log, UTF-8 without its line feed. */
+IMPORT("log") void host_log(const char *text, size_t length);
+/* The call's end; called exactly once in build and attempt. */
+IMPORT("finish") void host_finish(int32_t kind, const char *text, size_t length);
+
+/* Kinds of an end; crates/sandbox/src/wasm/host.rs has the same numbers. */
+enum {
+    /* JSON text: the result. */
+    FINISH_RESULT = 0,
+    /* JSON text: {"errorType", "errorMessage", "stackTrace"}. */
+    FINISH_FAILURE = 1,
+    /* No text: the promise cannot settle any more, for no job is left. */
+    FINISH_NEVER_SETTLED = 2,
+    /* No text: there was an error, and describing it failed too (out of memory, as a rule). */
+    FINISH_INDESCRIBABLE = 3,
+};
+
+/* Shadow stack that JavaScript may use, of the 1 MiB that the linker gives (build.sh); the rest is for C functions that
+ * do not check. The host's max_wasm_stack is sized so that this limit is always met first. */
+#define STACK_BYTES (768 * 1024)
+/* Garbage that an attempt may make before cycles are looked for: a collection walks, and so copies, the whole image. */
+#define GC_HEADROOM_BYTES (4 * 1024 * 1024)
+
+static JSRuntime *runtime;
+static JSContext *context;
+/* The prelude's functions; see prelude/hooks.js. */
+static JSValue hook_resolve, hook_load, hook_build, hook_attempt, hook_describe;
+static uint64_t random_state;
+
+/* Called by the linker's start-up code convention; naming it here keeps the linker from wrapping every export in it. */
+extern void __wasm_call_ctors(void);
+
+/* --- the C library's view of the world -------------------------------------------------------------------------- */
+
+int gettimeofday(struct timeval *restrict time, void *restrict zone)
+{
+    int64_t now = host_now_us();
+    (void)zone;
+    time->tv_sec = now / 1000000;
+    time->tv_usec = now % 1000000;
+    return 0;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *time)
+{
+    int64_t now = host_now_us();
+    (void)clock;
+    time->tv_sec = now / 1000000;
+    time->tv_nsec = (now % 1000000) * 1000;
+    return 0;
+}
+
+/* wasi-libc's standard streams pull these in. Defining the symbols here resolves them inside the guest, so that the
+ * module imports no WASI: every call answers "bad descriptor" (8). */
+int32_t __imported_wasi_snapshot_preview1_fd_write(int32_t a, int32_t b, int32_t c, int32_t d) { return 8; }
+int32_t __imported_wasi_snapshot_preview1_fd_seek(int32_t a, int64_t b, int32_t c, int32_t d) { return 8; }
+int32_t __imported_wasi_snapshot_preview1_fd_close(int32_t a) { return 8; }
+int32_t __imported_wasi_snapshot_preview1_fd_fdstat_get(int32_t a, int32_t b) { return 8; }
+_Noreturn void __imported_wasi_snapshot_preview1_proc_exit(int32_t code) { __builtin_trap(); }
+
+/* --- host functions for the prelude ----------------------------------------------------------------------------- */
+
+static JSValue js_log(JSContext *ctx, JSValueConst this_value, int count, JSValueConst *arguments)
+{
+    size_t length;
+    const char *text = JS_ToCStringLen(ctx, &length, arguments[0]);
+    if (!text)
+        return JS_EXCEPTION;
+    host_log(text, length);
+    JS_FreeCString(ctx, text);
+    return JS_UNDEFINED;
+}
+
+static JSValue js_remaining(JSContext *ctx, JSValueConst this_value, int count, JSValueConst *arguments)
+{
+    return JS_NewInt32(ctx, host_remaining_ms());
+}
+
+/* (source, name) → the value of the script. The first line counts as line 0: it is the prelude's, not the tenant's. */
+static JSValue js_script(JSContext *ctx, JSValueConst this_value, int count, JSValueConst *arguments)
+{
+    JSValue value = JS_EXCEPTION;
+    size_t length;
+    const char *source = JS_ToCStringLen(ctx, &length, arguments[0]);
+    const char *name = JS_ToCString(ctx, arguments[1]);
+    JSEvalOptions options = {
+        .version = JS_EVAL_OPTIONS_VERSION,
+        .eval_flags = JS_EVAL_TYPE_GLOBAL,
+        .filename = name,
+        .line_num = 0,
+    };
+    if (source && name)
+        value = JS_Eval2(ctx, source, length, &options);
+    JS_FreeCString(ctx, source);
+    JS_FreeCString(ctx, name);
+    return value;
+}
+
+/* (key) → a promise of the module's namespace. */
+static JSValue js_import(JSContext *ctx, JSValueConst this_value, int count, JSValueConst *arguments)
+{
+    const char *key = JS_ToCString(ctx, arguments[0]);
+    if (!key)
+        return JS_EXCEPTION;
+    JSValue promise = JS_LoadModule(ctx, "", key, JS_UNDEFINED);
+    JS_FreeCString(ctx, key);
+    return promise;
+}
+
+/* xorshift64*, as QuickJS has it, on a state that the host can seed. */
+static JSValue js_random(JSContext *ctx, JSValueConst this_value, int count, JSValueConst *arguments)
+{
+    random_state ^= random_state >> 12;
+    random_state ^= random_state << 25;
+    random_state ^= random_state >> 27;
+    return JS_NewFloat64(ctx, (double)((random_state * 0x2545F4914F6CDD1D) >> 11) * 0x1p-53);
+}
+
+static void seed_random(int64_t seed)
+{
+    /* splitmix64, so that neighbouring seeds give unlike sequences; the state must not be 0. */
+    uint64_t mixed = (uint64_t)seed + 0x9E3779B97F4A7C15;
+    mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9;
+    mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB;
+    mixed ^= mixed >> 31;
+    random_state = mixed ? mixed : 1;
+}
+
+/* --- modules ----------------------------------------------------------------------------------------------------- */
+
+/* (base, specifier) → the key of a file, by the prelude. */
+static char *module_normalize(JSContext *ctx, const char *base, const char *specifier, void *opaque)
+{
+    JSValue arguments[2] = {JS_NewString(ctx, base), JS_NewString(ctx, specifier)};
+    JSValue key = JS_Call(ctx, hook_resolve, JS_UNDEFINED, 2, (JSValueConst *)arguments);
+    JS_FreeValue(ctx, arguments[0]);
+    JS_FreeValue(ctx, arguments[1]);
+    if (JS_IsException(key))
+        return NULL;
+    const char *text = JS_ToCString(ctx, key);
+    JS_FreeValue(ctx, key);
+    if (!text)
+        return NULL;
+    char *copy = js_strdup(ctx, text);
+    JS_FreeCString(ctx, text);
+    return copy;
+}
+
+/* Fills the exports of a module that is not an ES module (CommonJS, JSON): its private value is an object of them. */
+static int synthetic_init(JSContext *ctx, JSModuleDef *module)
+{
+    JSValue exports = JS_GetModulePrivateValue(ctx, module);
+    JSPropertyEnum *names = NULL;
+    uint32_t count = 0;
+    int status = JS_GetOwnPropertyNames(ctx, &names, &count, exports, JS_GPN_STRING_MASK);
+    for (uint32_t i = 0; status == 0 && i < count; i++) {
+        const char *name = JS_AtomToCString(ctx, names[i].atom);
+        JSValue value = JS_GetProperty(ctx, exports, names[i].atom);
+        if (!name || JS_IsException(value) || JS_SetModuleExport(ctx, module, name, value) < 0)
+            status = -1;
+        JS_FreeCString(ctx, name);
+    }
+    JS_FreePropertyEnum(ctx, names, count);
+    JS_FreeValue(ctx, exports);
+    return status;
+}
+
+static JSModuleDef *synthetic_module(JSContext *ctx, const char *key, JSValue exports)
+{
+    JSPropertyEnum *names = NULL;
+    uint32_t count = 0;
+    JSModuleDef *module = JS_NewCModule(ctx, key, synthetic_init);
+    if (!module || JS_GetOwnPropertyNames(ctx, &names, &count, exports, JS_GPN_STRING_MASK) < 0) {
+        JS_FreeValue(ctx, exports);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const char *name = JS_AtomToCString(ctx, names[i].atom);
+        if (!name || JS_AddModuleExport(ctx, module, name) < 0)
+            module = NULL;
+        JS_FreeCString(ctx, name);
+        if (!module)
+            break;
+    }
+    JS_FreePropertyEnum(ctx, names, count);
+    if (module)
+        JS_SetModulePrivateValue(ctx, module, exports);
+    else
+        JS_FreeValue(ctx, exports);
+    return module;
+}
+
+/* The prelude's load hook gives the text of an ES module, or an object of exports. */
+static JSModuleDef *module_load(JSContext *ctx, const char *key, void *opaque)
+{
+    JSValue key_value = JS_NewString(ctx, key);
+    JSValue loaded = JS_Call(ctx, hook_load, JS_UNDEFINED, 1, (JSValueConst *)&key_value);
+    JS_FreeValue(ctx, key_value);
+    if (JS_IsException(loaded))
+        return NULL;
+    if (!JS_IsString(loaded))
+        return synthetic_module(ctx, key, loaded);
+
+    size_t length;
+    const char *source = JS_ToCStringLen(ctx, &length, loaded);
+    JS_FreeValue(ctx, loaded);
+    if (!source)
+        return NULL;
+    JSValue compiled = JS_Eval(ctx, source, length, key, JS_EVAL_TYPE_MODULE | JS_EVAL_FLAG_COMPILE_ONLY);
+    JS_FreeCString(ctx, source);
+    if (JS_IsException(compiled))
+        return NULL;
+    /* The context's list of modules keeps it alive. */
+    JSModuleDef *module = JS_VALUE_GET_PTR(compiled);
+    JS_FreeValue(ctx, compiled);
+    JSValue meta = JS_GetImportMeta(ctx, module);
+    if (!JS_IsException(meta)) {
+        JS_DefinePropertyValueStr(ctx, meta, "filename", JS_NewString(ctx, key), JS_PROP_C_W_E);
+        JS_FreeValue(ctx, meta);
+    }
+    return module;
+}
+
+/* --- ends -------------------------------------------------------------------------------------------------------- */
+
+/* Takes `text`; false when it could not be turned into bytes. */
+static bool finish_with(int32_t kind, JSValue text)
+{
+    size_t length;
+    const char *bytes = JS_IsString(text) ? JS_ToCStringLen(context, &length, text) : NULL;
+    JS_FreeValue(context, text);
+    if (!bytes)
+        return false;
+    host_finish(kind, bytes, length);
+    JS_FreeCString(context, bytes);
+    return true;
+}
+
+/* Takes `error`. */
+static void finish_failure(JSValue error)
+{
+    JSValue text = JS_Call(context, hook_describe, JS_UNDEFINED, 1, (JSValueConst *)&error);
+    JS_FreeValue(context, error);
+    if (!finish_with(FINISH_FAILURE, text))
+        host_finish(FINISH_INDESCRIBABLE, NULL, 0);
+}
+
+/* Runs jobs until `promise` (taken; a promise of JSON text) settles or no job is left. Timers and fetch will wait for
+ * the host here, where the queue is empty. */
+static void finish_settled(JSValue promise)
+{
+    JSContext *job_context;
+    if (JS_IsException(promise)) {
+        finish_failure(JS_GetException(context));
+        return;
+    }
+    while (JS_PromiseState(context, promise) == JS_PROMISE_PENDING) {
+        int status = JS_ExecutePendingJob(runtime, &job_context);
+        if (status == 0)
+            break;
+        if (status < 0)
+            JS_FreeValue(context, JS_GetException(context));
+    }
+    switch (JS_PromiseState(context, promise)) {
+    case JS_PROMISE_FULFILLED:
+        if (!finish_with(FINISH_RESULT, JS_PromiseResult(context, promise)))
+            host_finish(FINISH_INDESCRIBABLE, NULL, 0);
+        break;
+    case JS_PROMISE_REJECTED:
+        finish_failure(JS_PromiseResult(context, promise));
+        break;
+    default:
+        host_finish(FINISH_NEVER_SETTLED, NULL, 0);
+    }
+    JS_FreeValue(context, promise);
+}
+
+/* --- input ------------------------------------------------------------------------------------------------------- */
+
+/* `length` bytes of input with a zero byte behind them, or NULL when there is no memory. */
+static char *take_input(size_t length)
+{
+    char *buffer = malloc(length + 1);
+    if (buffer) {
+        host_input(buffer);
+        buffer[length] = 0;
+    }
+    return buffer;
+}
+
+/* Wiped, for freed memory would otherwise stay in the image as it is. */
+static void drop_input(char *buffer, size_t length)
+{
+    memset(buffer, 0, length);
+    free(buffer);
+}
+
+/* --- what the host calls ----------------------------------------------------------------------------------------- */
+
+EXPORT("sublet_start") int32_t sublet_start(void)
+{
+    __wasm_call_ctors();
+    runtime = JS_NewRuntime();
+    context = runtime ? JS_NewContext(runtime) : NULL;
+    if (!context)
+        return -1;
+    JS_SetMaxStackSize(runtime, STACK_BYTES);
+    JS_SetModuleLoaderFunc(runtime, module_normalize, module_load, NULL);
+    JSValue global = JS_GetGlobalObject(context);
+    JSValue math = JS_GetPropertyStr(context, global, "Math");
+    JS_DefinePropertyValueStr(context, math, "random", JS_NewCFunction(context, js_random, "random", 0),
+                              JS_PROP_WRITABLE | JS_PROP_CONFIGURABLE);
+    JS_FreeValue(context, math);
+    JS_FreeValue(context, global);
+    return 0;
+}
+
+/* The input is the prelude: an expression whose value is a function of the host object that returns the hooks. */
+EXPORT("sublet_prelude") int32_t sublet_prelude(size_t length)
+{
+    char *buffer = take_input(length);
+    if (!buffer)
+        return -1;
+    JSValue wrapper = JS_Eval(context, buffer, length, "sublet:prelude", JS_EVAL_TYPE_GLOBAL | JS_EVAL_FLAG_STRICT);
+    drop_input(buffer, length);
+    JSValue host = JS_NewObject(context);
+    JS_SetPropertyStr(context, host, "log", JS_NewCFunction(context, js_log, "log", 1));
+    JS_SetPropertyStr(context, host, "remaining", JS_NewCFunction(context, js_remaining, "getRemainingTimeInMillis", 0));
+    JS_SetPropertyStr(context, host, "script", JS_NewCFunction(context, js_script, "script", 2));
+    JS_SetPropertyStr(context, host, "import", JS_NewCFunction(context, js_import, "import", 1));
+    JSValue hooks = JS_Call(context, wrapper, JS_UNDEFINED, 1, (JSValueConst *)&host);
+    JS_FreeValue(context, host);
+    JS_FreeValue(context, wrapper);
+    if (JS_IsException(hooks)) {
+        JSValue error = JS_GetException(context);
+        finish_with(FINISH_FAILURE, JS_ToString(context, error));
+        JS_FreeValue(context, error);
+        return -1;
+    }
+    hook_resolve = JS_GetPropertyStr(context, hooks, "resolve");
+    hook_load = JS_GetPropertyStr(context, hooks, "load");
+    hook_build = JS_GetPropertyStr(context, hooks, "build");
+    hook_attempt = JS_GetPropertyStr(context, hooks, "attempt");
+    hook_describe = JS_GetPropertyStr(context, hooks, "describe");
+    JS_FreeValue(context, hooks);
+    return 0;
+}
+
+/* The input is the package as JSON text. Ends by host_finish. */
+EXPORT("sublet_build") void sublet_build(size_t length, int64_t seed)
+{
+    seed_random(seed);
+    char *buffer = take_input(length);
+    if (!buffer) {
+        host_finish(FINISH_INDESCRIBABLE, NULL, 0);
+        return;
+    }
+    JSValue package = JS_ParseJSON(context, buffer, length, "sublet:package");
+    drop_input(buffer, length);
+    if (JS_IsException(package)) {
+        finish_failure(JS_GetException(context));
+        return;
+    }
+    JSValue promise = JS_Call(context, hook_build, JS_UNDEFINED, 1, (JSValueConst *)&package);
+    JS_FreeValue(context, package);
+    finish_settled(promise);
+
+    JSMemoryUsage usage;
+    JS_RunGC(runtime);
+    JS_ComputeMemoryUsage(runtime, &usage);
+    JS_SetGCThreshold(runtime, usage.malloc_size + GC_HEADROOM_BYTES);
+}
+
+/* The input is two JSON texts, the event and the context object, with a zero byte between them. Ends by host_finish. */
+EXPORT("sublet_attempt") void sublet_attempt(size_t event_length, size_t context_length, int64_t seed)
+{
+    seed_random(seed);
+    char *buffer = take_input(event_length + 1 + context_length);
+    if (!buffer) {
+        host_finish(FINISH_INDESCRIBABLE, NULL, 0);
+        return;
+    }
+    JSValue arguments[2];
+    arguments[0] = JS_ParseJSON(context, buffer, event_length, "event");
+    if (JS_IsException(arguments[0])) {
+        finish_failure(JS_GetException(context));
+        return;
+    }
+    arguments[1] = JS_ParseJSON(context, buffer + event_length + 1, context_length, "context");
+    if (JS_IsException(arguments[1])) {
+        finish_failure(JS_GetException(context));
+        return;
+    }
+    /* The environment ends with this call, so nothing is given back. */
+    finish_settled(JS_Call(context, hook_attempt, JS_UNDEFINED, 2, (JSValueConst *)arguments));
+}
