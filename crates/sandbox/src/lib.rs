@@ -5,7 +5,12 @@
 
 pub mod attempt;
 pub mod build;
+pub mod pool;
 pub mod wasm;
+pub mod worker;
+
+mod ending;
+mod wire;
 
 pub use attempt::{Attempt, AttemptContext, Code, Failure, Limits, Report};
 pub use build::{Build, BuildError, BuildRequest, Image, SourceFile};

@@ -1,0 +1,2 @@
+//! stub
+pub(crate) fn play(_event: &[u8]) -> Option<Vec<u8>> { None }

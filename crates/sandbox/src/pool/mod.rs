@@ -1,0 +1,255 @@
+//! The server's side of the wasm tier: a pool of locked worker processes behind [`Sandbox`].
+//!
+//! Attempts go to a worker that has the function's image, unless another is much less busy. A worker that dies, breaks
+//! the protocol or goes on past a limit is gone at once, its attempts end (`Crashed`, or `TimedOut` for one that was
+//! overdue), and a standby takes its seat. Builds run in processes of their own. Nothing that a worker says is believed
+//! without a check, and the pool does not start if a required layer of the jail is missing.
+//!
+//! [`config`] · [`launch`] and [`process`] start processes · [`connection`] moves frames · [`worker`] is one worker,
+//! [`roster`] all of them · [`images`] and [`engine_files`] are what they run · [`builds`] · [`verdict`] judges reports.
+
+mod builds;
+mod config;
+mod connection;
+mod engine_files;
+mod images;
+mod launch;
+mod memory_file;
+mod process;
+mod roster;
+mod verdict;
+mod worker;
+
+pub use config::{OnRefused, PoolConfig, StartError};
+pub use process::Death;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Notify, Semaphore, watch};
+
+use self::builds::Builds;
+use self::images::Images;
+use self::launch::Launcher;
+use self::process::Spawner;
+use self::roster::{NoPlace, Roster};
+use self::worker::{Job, Worker};
+use crate::wasm::engine_hash;
+use crate::{Attempt, Build, BuildError, BuildRequest, Report, Sandbox, Unavailable};
+
+/// Attempts that run alone at once, each in a process of its own.
+const ALONE_MAX: usize = 2;
+/// How long an attempt waits while no worker is there at all.
+const WORKER_WITHIN: Duration = Duration::from_secs(5);
+/// How long killed processes may take to be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Worker processes that run attempts, and the processes that build images.
+pub struct Pool {
+    launcher: Arc<Launcher>,
+    roster: Arc<Roster>,
+    builds: Arc<Builds>,
+    images: Images,
+    alone: Semaphore,
+    active: Arc<Active>,
+    slots: usize,
+    layers: sublet_jail::Report,
+}
+
+/// Calls of `run` and `build` under way.
+#[derive(Default)]
+struct Active {
+    is_draining: AtomicBool,
+    count: AtomicUsize,
+    idle: Notify,
+}
+
+/// One call under way.
+struct Call<'a>(&'a Active);
+
+impl Active {
+    fn enter(&self) -> Result<Call<'_>, Unavailable> {
+        // Counted first, so that a drain either sees this call or turns it away.
+        self.count.fetch_add(1, Ordering::SeqCst);
+        let call = Call(self);
+        if self.is_draining.load(Ordering::SeqCst) { Err(Unavailable::Draining) } else { Ok(call) }
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if self.0.count.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.idle.notify_waiters();
+        }
+    }
+}
+
+impl Pool {
+    /// Compiles or loads the engine, starts the workers, and returns when one worker and one builder are locked and
+    /// ready; the others follow.
+    ///
+    /// Errors: among others a required layer of the jail that this machine does not give, by its name.
+    pub async fn start(config: PoolConfig) -> Result<Pool, StartError> {
+        for (setting, value) in
+            [("worker_count", config.worker_count), ("slots_per_worker", config.slots_per_worker)]
+        {
+            if value == 0 {
+                return Err(StartError::Setting(setting));
+            }
+        }
+        if config.insecure_no_jail {
+            tracing::warn!("INSECURE: workers run tenants' code without any layer of the jail");
+        }
+        let cache_dir = config.cache_dir.clone();
+        let engine = tokio::task::spawn_blocking(move || engine_files::prepare(cache_dir.as_deref()));
+        let engine = engine.await.map_err(|error| StartError::Engine(error.to_string()))??;
+        let spawner = Spawner::new(config.program.clone(), config.arguments.clone())
+            .map_err(|error| StartError::Worker(error.to_string()))?;
+        let launcher = Arc::new(Launcher::new(&config, spawner, engine));
+        let roster = Roster::new(Arc::clone(&launcher), config.worker_count, config.slots_per_worker);
+        let builds = Builds::new(Arc::clone(&launcher));
+        let first = roster.launch().await.map_err(|error| StartError::Worker(error.to_string()))?;
+        let layers = first.layers.clone();
+        Arc::clone(&builds).restock().await;
+        roster.start(first);
+        Ok(Pool {
+            launcher,
+            roster,
+            builds,
+            images: Images::default(),
+            alone: Semaphore::new(ALONE_MAX),
+            active: Arc::default(),
+            slots: config.worker_count * config.slots_per_worker,
+            layers,
+        })
+    }
+
+    /// The jail's layers as the first worker reported them, for `sublet doctor`.
+    pub fn layers(&self) -> &sublet_jail::Report {
+        &self.layers
+    }
+
+    /// Process ids of the workers that run attempts at this moment.
+    pub fn worker_pids(&self) -> Vec<u32> {
+        self.roster.pids()
+    }
+
+    /// The latest worker processes that ended, newest first.
+    pub fn deaths(&self) -> watch::Receiver<VecDeque<Death>> {
+        self.launcher.spawner.deaths()
+    }
+
+    /// Takes no more calls, waits for those under way up to `within`, then lets every process go.
+    pub async fn shutdown(&self, within: Duration) {
+        self.active.is_draining.store(true, Ordering::SeqCst);
+        let drained = async {
+            let mut idle = std::pin::pin!(self.active.idle.notified());
+            loop {
+                idle.as_mut().enable();
+                if self.active.count.load(Ordering::SeqCst) == 0 {
+                    return;
+                }
+                idle.as_mut().await;
+                idle.set(self.active.idle.notified());
+            }
+        };
+        if tokio::time::timeout(within, drained).await.is_err() {
+            let left = self.active.count.load(Ordering::SeqCst);
+            tracing::warn!(attempts.lost = left, "{left} attempts or builds were still running at the end of the drain");
+        }
+        self.close();
+        // Killed processes are gone in milliseconds; one that hangs in the kernel must not hang us.
+        let _ = tokio::time::timeout(GONE_WITHIN, self.launcher.spawner.all_gone()).await;
+    }
+
+    fn close(&self) {
+        self.roster.close();
+        self.builds.close();
+    }
+
+    async fn run_shared(&self, job: &Job) -> Result<Report, Unavailable> {
+        let ticket = match self.roster.submit(job) {
+            Err(NoPlace::NoWorkers) => tokio::time::timeout(WORKER_WITHIN, self.wait_for_worker(job))
+                .await
+                .map_err(|_| Unavailable::Broken("no worker process could be started".to_owned()))?,
+            submitted => submitted,
+        };
+        ticket.map_err(|_| Unavailable::Full)?.answer().await
+    }
+
+    async fn wait_for_worker(&self, job: &Job) -> Result<worker::Ticket, NoPlace> {
+        let mut arrival = std::pin::pin!(self.roster.arrival.notified());
+        loop {
+            arrival.as_mut().enable();
+            match self.roster.submit(job) {
+                Err(NoPlace::NoWorkers) => arrival.as_mut().await,
+                submitted => return submitted,
+            }
+            arrival.set(self.roster.arrival.notified());
+        }
+    }
+
+    /// In a process that runs nothing else and ends with it.
+    async fn run_alone(&self, job: &Job) -> Result<Report, Unavailable> {
+        let _turn = self.alone.acquire().await.map_err(|_| Unavailable::Draining)?;
+        let worker = match self.roster.take_standby() {
+            Some(worker) => worker,
+            None => {
+                let connection = self.roster.launch().await.map_err(|error| Unavailable::Broken(error.to_string()))?;
+                let worker = Worker::new(connection.process.pid, 1);
+                tokio::spawn(Arc::clone(&self.roster).attend(Arc::clone(&worker), connection));
+                worker
+            }
+        };
+        let guard = EndOnDrop(worker);
+        let ticket = guard.0.submit(job).ok_or_else(|| Unavailable::Broken("the standby is gone".to_owned()))?;
+        ticket.answer().await
+    }
+}
+
+/// Ends a worker when its one attempt has its answer, or nobody waits for it.
+struct EndOnDrop(Arc<Worker>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[async_trait]
+impl Sandbox for Pool {
+    async fn build(&self, request: BuildRequest) -> Result<Build, BuildError> {
+        let _call = self.active.enter()?;
+        self.builds.build(request).await
+    }
+
+    async fn run(&self, attempt: Attempt) -> Result<Report, Unavailable> {
+        let _call = self.active.enter()?;
+        let broken = |error: std::io::Error| Unavailable::Broken(error.to_string());
+        let job = Job {
+            image: self.images.get(&attempt.code).map_err(broken)?,
+            event: attempt.event,
+            context: serde_json::to_vec(&attempt.context).map_err(|error| broken(error.into()))?.into(),
+            limits: attempt.limits,
+            seed: attempt.seed,
+        };
+        if attempt.alone { self.run_alone(&job).await } else { self.run_shared(&job).await }
+    }
+
+    fn engine_hash(&self) -> &str {
+        engine_hash()
+    }
+
+    fn slots(&self) -> usize {
+        self.slots
+    }
+}

@@ -1,0 +1,187 @@
+//! Keeps every seat taken by a live worker: a locked standby steps in the moment one dies, and another is made ready.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::connection::{Connection, ConnectionError};
+use super::launch::Launcher;
+use super::worker::{Job, Ticket, Worker};
+use crate::wire::Role;
+
+/// How long to wait after a worker that could not be started: at first, and at most.
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// A worker that has the image is preferred unless it has this many attempts more than the least busy one.
+const AFFINITY_SLACK: usize = 4;
+
+pub(super) struct Roster {
+    launcher: Arc<Launcher>,
+    slots_per_worker: usize,
+    seats: Mutex<Seats>,
+    /// A seat or the standby's place is empty.
+    vacancy: Notify,
+    /// A seat was taken.
+    pub(super) arrival: Notify,
+    is_closed: AtomicBool,
+}
+
+struct Seats {
+    workers: Vec<Option<Arc<Worker>>>,
+    standby: Option<Arc<Worker>>,
+}
+
+/// Why a job found no place.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NoPlace {
+    Full,
+    /// Every worker is gone at this moment.
+    NoWorkers,
+}
+
+impl Roster {
+    pub(super) fn new(launcher: Arc<Launcher>, worker_count: usize, slots_per_worker: usize) -> Arc<Roster> {
+        let seats = Seats { workers: vec![None; worker_count], standby: None };
+        Arc::new(Roster {
+            launcher,
+            slots_per_worker,
+            seats: Mutex::new(seats),
+            vacancy: Notify::new(),
+            arrival: Notify::new(),
+            is_closed: AtomicBool::new(false),
+        })
+    }
+
+    /// Takes one worker for good and starts to fill the other seats.
+    pub(super) fn start(self: &Arc<Roster>, first: Connection) {
+        self.seat(first);
+        tokio::spawn(Arc::clone(self).fill());
+    }
+
+    pub(super) async fn launch(&self) -> Result<Connection, ConnectionError> {
+        self.launcher.launch(Role::Runner { slots: self.slots_per_worker }).await
+    }
+
+    /// Sends the job to the worker that suits best: one that has the image, unless another is much less busy.
+    pub(super) fn submit(&self, job: &Job) -> Result<Ticket, NoPlace> {
+        let mut workers: Vec<Arc<Worker>> = self.lock().workers.iter().flatten().cloned().collect();
+        if workers.is_empty() {
+            return Err(NoPlace::NoWorkers);
+        }
+        let least = workers.iter().map(|worker| worker.busy()).min().unwrap_or(0);
+        let rank = |worker: &Arc<Worker>| {
+            let is_suited = worker.busy() <= least + AFFINITY_SLACK && worker.has_loaded(&job.image);
+            (!is_suited, worker.busy())
+        };
+        workers.sort_by_cached_key(rank);
+        workers.iter().find_map(|worker| worker.submit(job)).ok_or(NoPlace::Full)
+    }
+
+    /// A worker for one attempt alone: the standby, if it is there.
+    pub(super) fn take_standby(&self) -> Option<Arc<Worker>> {
+        let taken = self.lock().standby.take();
+        if taken.is_some() {
+            self.vacancy.notify_one();
+        }
+        taken
+    }
+
+    pub(super) fn pids(&self) -> Vec<u32> {
+        self.lock().workers.iter().flatten().map(|worker| worker.pid).collect()
+    }
+
+    /// Lets every process go; no seat is filled again.
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        let mut seats = self.lock();
+        let standby = seats.standby.take();
+        for worker in seats.workers.iter_mut().filter_map(Option::take).chain(standby) {
+            worker.end();
+        }
+        drop(seats);
+        self.vacancy.notify_one();
+        self.arrival.notify_waiters();
+    }
+
+    /// Runs for as long as the pool: one process at a time, since each uses a core while it starts.
+    async fn fill(self: Arc<Roster>) {
+        let mut backoff = BACKOFF_MIN;
+        while !self.is_closed() {
+            if !self.has_vacancy() {
+                self.vacancy.notified().await;
+                continue;
+            }
+            match self.launch().await {
+                Ok(connection) => {
+                    backoff = BACKOFF_MIN;
+                    self.seat(connection);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a worker process could not be started");
+                    tokio::time::sleep(backoff).await;
+                    backoff = (backoff * 2).min(BACKOFF_MAX);
+                }
+            }
+        }
+    }
+
+    /// Starts the task of a new worker and gives it the first empty place, the standby's last.
+    fn seat(self: &Arc<Roster>, connection: Connection) {
+        let worker = Worker::new(connection.process.pid, self.slots_per_worker);
+        let mut seats = self.lock();
+        // Under the lock that `close` takes: a worker is either let go there or not seated here.
+        if self.is_closed() {
+            return;
+        }
+        match seats.workers.iter_mut().find(|seat| seat.is_none()) {
+            Some(seat) => *seat = Some(Arc::clone(&worker)),
+            None => seats.standby = Some(Arc::clone(&worker)),
+        }
+        drop(seats);
+        self.arrival.notify_waiters();
+        tokio::spawn(Arc::clone(self).attend(worker, connection));
+    }
+
+    /// From a worker's first frame to its last.
+    pub(super) async fn attend(self: Arc<Roster>, worker: Arc<Worker>, mut connection: Connection) {
+        let fault = worker.drive(&mut connection).await;
+        // The standby steps in before anything else: new attempts must not wait for the burial.
+        self.replace(&worker);
+        drop(connection);
+        let lost = worker.close();
+        if let Some(fault) = fault {
+            let pid = worker.pid;
+            tracing::warn!(worker.pid = pid, attempts.lost = lost, "worker {pid} is gone with {lost} attempts: {fault}");
+        }
+    }
+
+    fn replace(&self, worker: &Arc<Worker>) {
+        let mut seats = self.lock();
+        if seats.standby.as_ref().is_some_and(|standby| Arc::ptr_eq(standby, worker)) {
+            seats.standby = None;
+        }
+        let seat = seats.workers.iter().position(|seat| seat.as_ref().is_some_and(|taken| Arc::ptr_eq(taken, worker)));
+        if let Some(seat) = seat {
+            seats.workers[seat] = seats.standby.take();
+        }
+        drop(seats);
+        self.arrival.notify_waiters();
+        self.vacancy.notify_one();
+    }
+
+    fn has_vacancy(&self) -> bool {
+        let seats = self.lock();
+        seats.standby.is_none() || seats.workers.iter().any(Option::is_none)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+

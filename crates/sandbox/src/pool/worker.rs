@@ -1,0 +1,304 @@
+//! One worker that runs attempts, as the server sees it: what is in flight there, which images it has, and the task
+//! that moves its frames and watches over it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sublet_model::Outcome;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::MissedTickBehavior;
+
+use super::connection::{Connection, ConnectionError, Outbox};
+use super::images::SealedImage;
+use super::verdict::{self, Known};
+use crate::wire::{Done, FROM_WORKER_BYTES_MAX, FromWorker, RunOrder, ToWorker, WireError};
+use crate::{Limits, Report, Unavailable, ending};
+
+/// How often a busy worker is looked at.
+const WATCH_EVERY: Duration = Duration::from_millis(250);
+/// How long past its wall limit an attempt may stay unreported before its worker counts as stuck.
+const OVERDUE_AFTER: Duration = Duration::from_secs(1);
+/// A busy worker that says nothing for this long is pinged, and must answer within the same time again.
+const SILENT_AFTER: Duration = Duration::from_secs(2);
+/// Images that one worker keeps loaded.
+const LOADED_MAX: usize = 512;
+
+pub(super) type Answer = Result<Report, Unavailable>;
+
+/// What a worker is asked to run.
+pub(super) struct Job {
+    pub(super) image: Arc<SealedImage>,
+    pub(super) event: Bytes,
+    pub(super) context: Bytes,
+    pub(super) limits: Limits,
+    pub(super) seed: u64,
+}
+
+pub(super) struct Worker {
+    pub(super) pid: u32,
+    slots: usize,
+    busy: AtomicUsize,
+    state: Mutex<State>,
+    outbox_filled: Notify,
+    ended_by_us: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    is_gone: bool,
+    last_attempt: u64,
+    in_flight: HashMap<u64, InFlight>,
+    /// When each image was last wanted, on this worker's own clock.
+    loaded: HashMap<u64, u64>,
+    clock: u64,
+    outbox: Outbox,
+}
+
+struct InFlight {
+    /// None when nobody waits any more.
+    answer: Option<oneshot::Sender<Answer>>,
+    known: Known,
+    sent: Instant,
+}
+
+/// An attempt on its way. Dropping it before the answer cancels the attempt.
+pub(super) struct Ticket {
+    worker: Arc<Worker>,
+    attempt: u64,
+    answer: oneshot::Receiver<Answer>,
+    is_answered: bool,
+}
+
+impl Ticket {
+    pub(super) async fn answer(mut self) -> Answer {
+        let answer = (&mut self.answer).await;
+        self.is_answered = true;
+        answer.unwrap_or_else(|_| Err(Unavailable::Broken("a worker was let go with attempts in flight".to_owned())))
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.worker.cancel(self.attempt);
+        }
+    }
+}
+
+impl Worker {
+    pub(super) fn new(pid: u32, slots: usize) -> Arc<Worker> {
+        Arc::new(Worker {
+            pid,
+            slots,
+            busy: AtomicUsize::new(0),
+            state: Mutex::default(),
+            outbox_filled: Notify::new(),
+            ended_by_us: Notify::new(),
+        })
+    }
+
+    /// Attempts in flight.
+    pub(super) fn busy(&self) -> usize {
+        self.busy.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_loaded(&self, image: &SealedImage) -> bool {
+        self.lock().loaded.contains_key(&image.number)
+    }
+
+    /// Sends the job off, with its image if the worker does not have it. None when no slot is free or the worker is gone.
+    pub(super) fn submit(self: &Arc<Worker>, job: &Job) -> Option<Ticket> {
+        let mut state = self.lock();
+        if state.is_gone || state.in_flight.len() >= self.slots {
+            return None;
+        }
+        let was_empty = state.outbox.is_empty();
+        state.load(&job.image);
+        state.last_attempt += 1;
+        let attempt = state.last_attempt;
+        state.outbox.push(&ToWorker::Run(RunOrder {
+            attempt,
+            image: job.image.number,
+            event: job.event.clone(),
+            context: job.context.clone(),
+            limits: job.limits,
+            seed: job.seed,
+        }));
+        let (sender, answer) = oneshot::channel();
+        let known = Known { limits: job.limits, bytes_in: job.event.len() as u64 };
+        state.in_flight.insert(attempt, InFlight { answer: Some(sender), known, sent: Instant::now() });
+        self.busy.store(state.in_flight.len(), Ordering::Relaxed);
+        drop(state);
+        if was_empty {
+            self.outbox_filled.notify_one();
+        }
+        Some(Ticket { worker: Arc::clone(self), attempt, answer, is_answered: false })
+    }
+
+    /// Lets the process go; what is in flight ends as crashed.
+    pub(super) fn end(&self) {
+        self.ended_by_us.notify_one();
+    }
+
+    /// The slot stays taken until the worker says that it is free.
+    fn cancel(&self, attempt: u64) {
+        let mut state = self.lock();
+        let Some(in_flight) = state.in_flight.get_mut(&attempt) else { return };
+        in_flight.answer = None;
+        state.outbox.push(&ToWorker::Cancel { attempt });
+        drop(state);
+        self.outbox_filled.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves frames until the worker ends or breaks a rule. Returns why; the caller drops the connection, which kills
+    /// the process, and only then calls [`Worker::close`].
+    pub(super) async fn drive(&self, connection: &mut Connection) -> Option<ConnectionError> {
+        let mut outbox = Outbox::default();
+        let mut watch = tokio::time::interval(WATCH_EVERY);
+        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut silence = Silence { heard: Instant::now(), pinged: None };
+        let ended = async {
+            loop {
+                outbox.append(&mut self.lock().outbox);
+                connection.send_some(&mut outbox)?;
+                tokio::select! {
+                    () = self.outbox_filled.notified() => {}
+                    ready = connection.socket.readable() => {
+                        ready?;
+                        while connection.fill()? {}
+                        silence = Silence { heard: Instant::now(), pinged: None };
+                        while let Some(message) = connection.take(FROM_WORKER_BYTES_MAX)? {
+                            self.hear(message)?;
+                        }
+                    }
+                    ready = connection.socket.writable(), if !outbox.is_empty() => ready?,
+                    _ = watch.tick(), if self.busy() > 0 => {
+                        self.watch(&mut silence, &mut outbox)?;
+                    }
+                    () = self.ended_by_us.notified() => return Ok(()),
+                }
+            }
+        };
+        let ended: Result<(), ConnectionError> = ended.await;
+        ended.err()
+    }
+
+    fn hear(&self, message: FromWorker) -> Result<(), ConnectionError> {
+        match message {
+            FromWorker::Done(done) => self.settle(done),
+            FromWorker::Declined { attempt, reason } => {
+                let answer = self.take(attempt)?.answer;
+                if let Some(answer) = answer {
+                    // Nobody may be waiting any more.
+                    let _ = answer.send(Err(Unavailable::Broken(reason)));
+                }
+                Ok(())
+            }
+            FromWorker::Pong { .. } => Ok(()),
+            FromWorker::Unfit { reason } => Err(ConnectionError::Unfit(reason)),
+            FromWorker::Ready { .. } | FromWorker::Built(_) | FromWorker::Refused(_) => {
+                Err(ConnectionError::Unexpected("a message out of turn"))
+            }
+        }
+    }
+
+    fn settle(&self, done: Done) -> Result<(), ConnectionError> {
+        let attempt = done.attempt;
+        let mut state = self.lock();
+        let Some(in_flight) = state.in_flight.get(&attempt) else { return Err(WireError::Invalid("attempt").into()) };
+        let (known, sent) = (in_flight.known, in_flight.sent);
+        // A report that does not hold leaves the attempt in flight: it ends with the worker.
+        let report = verdict::report(done, known, sent.elapsed())?;
+        let answer = state.in_flight.remove(&attempt).and_then(|in_flight| in_flight.answer);
+        self.busy.store(state.in_flight.len(), Ordering::Relaxed);
+        drop(state);
+        if let Some(answer) = answer {
+            // Nobody may be waiting any more.
+            let _ = answer.send(Ok(report));
+        }
+        Ok(())
+    }
+
+    fn take(&self, attempt: u64) -> Result<InFlight, WireError> {
+        let mut state = self.lock();
+        let in_flight = state.in_flight.remove(&attempt).ok_or(WireError::Invalid("attempt"))?;
+        self.busy.store(state.in_flight.len(), Ordering::Relaxed);
+        Ok(in_flight)
+    }
+
+    fn watch(&self, silence: &mut Silence, outbox: &mut Outbox) -> Result<(), ConnectionError> {
+        let now = Instant::now();
+        if self.lock().in_flight.values().any(|in_flight| in_flight.is_overdue(now)) {
+            return Err(ConnectionError::Unexpected("an attempt went on past its wall limit"));
+        }
+        match silence.pinged {
+            Some(pinged) if now - pinged >= SILENT_AFTER => Err(ConnectionError::Unexpected("no answer to a ping")),
+            Some(_) => Ok(()),
+            None if now - silence.heard >= SILENT_AFTER => {
+                silence.pinged = Some(now);
+                outbox.push(&ToWorker::Ping { number: 0 });
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The process is dead: every attempt that was in flight gets its end. One that is overdue is the likely
+    /// culprit and timed out; the others crashed through no fault that is known.
+    pub(super) fn close(&self) -> usize {
+        let mut state = self.lock();
+        state.is_gone = true;
+        let in_flight: Vec<InFlight> = state.in_flight.drain().map(|(_, in_flight)| in_flight).collect();
+        self.busy.store(0, Ordering::Relaxed);
+        drop(state);
+        let now = Instant::now();
+        let count = in_flight.len();
+        for mut lost in in_flight {
+            let (outcome, failure) = if lost.is_overdue(now) {
+                (Outcome::TimedOut, ending::timed_out(lost.known.limits.wall))
+            } else {
+                (Outcome::Crashed, ending::crashed())
+            };
+            if let Some(answer) = lost.answer.take() {
+                let _ = answer.send(Ok(verdict::lost(outcome, failure, lost.known, now - lost.sent)));
+            }
+        }
+        count
+    }
+}
+
+impl State {
+    /// Passes the image on at first use; the least wanted one makes room.
+    fn load(&mut self, image: &SealedImage) {
+        self.clock += 1;
+        if self.loaded.insert(image.number, self.clock).is_some() {
+            return;
+        }
+        self.outbox.push_with_file(&ToWorker::LoadImage { image: image.number }, Arc::clone(&image.file));
+        if self.loaded.len() > LOADED_MAX {
+            let oldest = self.loaded.iter().min_by_key(|(_, wanted)| **wanted).map(|(&number, _)| number);
+            if let Some(number) = oldest {
+                self.loaded.remove(&number);
+                self.outbox.push(&ToWorker::Unload { image: number });
+            }
+        }
+    }
+}
+
+impl InFlight {
+    fn is_overdue(&self, now: Instant) -> bool {
+        now >= self.sent + self.known.limits.wall + OVERDUE_AFTER
+    }
+}
+
+struct Silence {
+    heard: Instant,
+    pinged: Option<Instant>,
+}

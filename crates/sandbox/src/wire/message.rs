@@ -1,0 +1,401 @@
+//! The messages and their fields, in both directions. Encoding and decoding stand side by side so that a reader can
+//! hold one against the other.
+
+use bytes::Bytes;
+use sublet_model::{Outcome, limit};
+
+use super::codec::{Reader, WireError, Writer};
+use super::frame::frame;
+use super::{package, snapshot};
+use crate::wasm::RawSnapshot;
+use crate::{BuildRequest, Failure, Limits};
+
+/// Both ends come from one binary; the number catches a worker binary of another version.
+pub(crate) const PROTOCOL: u32 = 1;
+/// Bytes of a failure's type, and how many frames of a stack are kept.
+const ERROR_TYPE_BYTES_MAX: usize = 256;
+const STACK_FRAMES_MAX: usize = 64;
+/// Bytes of a report of layers, and of a worker's last words.
+const REPORT_BYTES_MAX: usize = 64 * 1024;
+const LAST_WORDS_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of memory that a package's top level may leave behind, zero pages not counted.
+pub(crate) const SNAPSHOT_BYTES_MAX: usize = 64 << 20;
+/// Bytes of the log beyond the limit: the line that marks the cut.
+const LOG_MARK_BYTES_MAX: usize = 1024;
+
+pub(crate) use super::package::build_frame_bytes_max;
+
+/// What a worker process is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Runs attempts, this many at once.
+    Runner { slots: usize },
+    /// Evaluates one package and ends.
+    Builder,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct RunOrder {
+    pub(crate) attempt: u64,
+    pub(crate) image: u64,
+    pub(crate) event: Bytes,
+    pub(crate) context: Bytes,
+    pub(crate) limits: Limits,
+    pub(crate) seed: u64,
+}
+
+/// From the server. `Hello` and `LoadImage` come with a file each.
+#[derive(Debug, Clone)]
+pub(crate) enum ToWorker {
+    Hello { protocol: u32, role: Role },
+    LoadImage { image: u64 },
+    Unload { image: u64 },
+    Run(RunOrder),
+    Cancel { attempt: u64 },
+    Ping { number: u64 },
+    Build(BuildRequest),
+}
+
+/// How an attempt ended, with times in microseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Done {
+    pub(crate) attempt: u64,
+    pub(crate) outcome: Outcome,
+    pub(crate) result: Option<Bytes>,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) log: Bytes,
+    pub(crate) wall_us: u64,
+    pub(crate) cpu_us: u64,
+    pub(crate) memory_peak_bytes: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum FromWorker {
+    /// Locked; `layers` is the jail's report as JSON.
+    Ready { layers: Bytes },
+    /// Could not start; the process ends. For the operator.
+    Unfit { reason: String },
+    Done(Done),
+    /// The attempt could not be started, through no fault of its code.
+    Declined { attempt: u64, reason: String },
+    Pong { number: u64 },
+    Built(RawSnapshot),
+    /// The package's own fault.
+    Refused(Failure),
+}
+
+impl ToWorker {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        frame(out, |out| {
+            let mut to = Writer(out);
+            match self {
+                ToWorker::Hello { protocol, role } => {
+                    to.u8(1);
+                    to.u32(*protocol);
+                    match role {
+                        Role::Runner { slots } => {
+                            to.u8(1);
+                            to.size(*slots);
+                        }
+                        Role::Builder => to.u8(2),
+                    }
+                }
+                ToWorker::LoadImage { image } => {
+                    to.u8(2);
+                    to.u64(*image);
+                }
+                ToWorker::Unload { image } => {
+                    to.u8(3);
+                    to.u64(*image);
+                }
+                ToWorker::Run(order) => {
+                    to.u8(4);
+                    to.u64(order.attempt);
+                    to.u64(order.image);
+                    to.u64(order.seed);
+                    to.duration(order.limits.wall);
+                    to.duration(order.limits.cpu);
+                    to.u64(order.limits.memory_bytes);
+                    to.size(order.limits.result_bytes);
+                    to.size(order.limits.log_bytes);
+                    to.bytes(&order.context);
+                    to.bytes(&order.event);
+                }
+                ToWorker::Cancel { attempt } => {
+                    to.u8(5);
+                    to.u64(*attempt);
+                }
+                ToWorker::Ping { number } => {
+                    to.u8(6);
+                    to.u64(*number);
+                }
+                ToWorker::Build(request) => {
+                    to.u8(7);
+                    package::write(&mut to, request);
+                }
+            }
+        });
+    }
+
+    pub(crate) fn decode(body: Bytes) -> Result<ToWorker, WireError> {
+        let mut from = Reader(body);
+        let message = match from.u8("kind")? {
+            1 => {
+                let protocol = from.u32("protocol")?;
+                let role = match from.u8("role")? {
+                    1 => Role::Runner { slots: from.size("slots")? },
+                    2 => Role::Builder,
+                    _ => return Err(WireError::Invalid("role")),
+                };
+                ToWorker::Hello { protocol, role }
+            }
+            2 => ToWorker::LoadImage { image: from.u64("image")? },
+            3 => ToWorker::Unload { image: from.u64("image")? },
+            4 => ToWorker::Run(RunOrder {
+                attempt: from.u64("attempt")?,
+                image: from.u64("image")?,
+                seed: from.u64("seed")?,
+                limits: Limits {
+                    wall: from.duration("wall")?,
+                    cpu: from.duration("cpu")?,
+                    memory_bytes: from.u64("memory")?,
+                    result_bytes: from.size("result limit")?,
+                    log_bytes: from.size("log limit")?,
+                },
+                context: from.bytes("context", limit::EVENT_BYTES_MAX)?,
+                event: from.bytes("event", limit::EVENT_BYTES_MAX)?,
+            }),
+            5 => ToWorker::Cancel { attempt: from.u64("attempt")? },
+            6 => ToWorker::Ping { number: from.u64("number")? },
+            7 => ToWorker::Build(package::read(&mut from)?),
+            kind => return Err(WireError::Kind(kind)),
+        };
+        from.end()?;
+        Ok(message)
+    }
+}
+
+impl FromWorker {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        frame(out, |out| {
+            let mut to = Writer(out);
+            match self {
+                FromWorker::Ready { layers } => {
+                    to.u8(1);
+                    to.bytes(layers);
+                }
+                FromWorker::Unfit { reason } => {
+                    to.u8(2);
+                    to.text(cut(reason, LAST_WORDS_BYTES_MAX));
+                }
+                FromWorker::Done(done) => {
+                    to.u8(3);
+                    write_done(&mut to, done);
+                }
+                FromWorker::Declined { attempt, reason } => {
+                    to.u8(4);
+                    to.u64(*attempt);
+                    to.text(cut(reason, LAST_WORDS_BYTES_MAX));
+                }
+                FromWorker::Pong { number } => {
+                    to.u8(5);
+                    to.u64(*number);
+                }
+                FromWorker::Built(raw) => {
+                    to.u8(6);
+                    snapshot::write(&mut to, raw);
+                }
+                FromWorker::Refused(failure) => {
+                    to.u8(7);
+                    write_failure(&mut to, failure);
+                }
+            }
+        });
+    }
+
+    pub(crate) fn decode(body: Bytes) -> Result<FromWorker, WireError> {
+        let mut from = Reader(body);
+        let message = match from.u8("kind")? {
+            1 => FromWorker::Ready { layers: from.bytes("layers", REPORT_BYTES_MAX)? },
+            2 => FromWorker::Unfit { reason: from.text("reason", LAST_WORDS_BYTES_MAX)? },
+            3 => FromWorker::Done(read_done(&mut from)?),
+            4 => FromWorker::Declined {
+                attempt: from.u64("attempt")?,
+                reason: from.text("reason", LAST_WORDS_BYTES_MAX)?,
+            },
+            5 => FromWorker::Pong { number: from.u64("number")? },
+            6 => FromWorker::Built(snapshot::read(&mut from)?),
+            7 => FromWorker::Refused(read_failure(&mut from)?),
+            kind => return Err(WireError::Kind(kind)),
+        };
+        from.end()?;
+        Ok(message)
+    }
+}
+
+fn write_done(to: &mut Writer<'_>, done: &Done) {
+    to.u64(done.attempt);
+    to.u8(done.outcome.code());
+    to.u64(done.wall_us);
+    to.u64(done.cpu_us);
+    to.u64(done.memory_peak_bytes);
+    to.bytes(&done.log);
+    match (&done.result, &done.failure) {
+        (Some(result), _) => {
+            to.u8(1);
+            to.bytes(result);
+        }
+        (None, Some(failure)) => {
+            to.u8(2);
+            write_failure(to, failure);
+        }
+        (None, None) => to.u8(0),
+    }
+}
+
+/// A result exactly when it succeeded, a failure exactly when not: the rule of `Report`, held here once.
+fn read_done(from: &mut Reader) -> Result<Done, WireError> {
+    let attempt = from.u64("attempt")?;
+    let outcome = Outcome::from_code(from.u8("outcome")?).ok_or(WireError::Invalid("outcome"))?;
+    let (wall_us, cpu_us, memory_peak_bytes) = (from.u64("wall")?, from.u64("cpu")?, from.u64("memory")?);
+    let log = from.bytes("log", limit::LOG_BYTES_MAX + LOG_MARK_BYTES_MAX)?;
+    let (result, failure) = match from.u8("answer")? {
+        1 => (Some(from.bytes("result", limit::RESULT_BYTES_MAX)?), None),
+        2 => (None, Some(read_failure(from)?)),
+        _ => return Err(WireError::Invalid("answer")),
+    };
+    if result.is_some() != (outcome == Outcome::Succeeded) {
+        return Err(WireError::Invalid("outcome"));
+    }
+    Ok(Done { attempt, outcome, result, failure, log, wall_us, cpu_us, memory_peak_bytes })
+}
+
+fn write_failure(to: &mut Writer<'_>, failure: &Failure) {
+    to.text(&failure.error_type);
+    to.text(&failure.error_message);
+    to.count(failure.stack_trace.len());
+    for line in &failure.stack_trace {
+        to.text(line);
+    }
+}
+
+fn read_failure(from: &mut Reader) -> Result<Failure, WireError> {
+    let error_type = from.text("error type", ERROR_TYPE_BYTES_MAX)?;
+    let error_message = from.text("error message", limit::ERROR_TEXT_BYTES_MAX)?;
+    let mut stack_trace = Vec::new();
+    for _ in 0..from.count("stack", STACK_FRAMES_MAX)? {
+        stack_trace.push(from.text("stack", limit::ERROR_TEXT_BYTES_MAX)?);
+    }
+    if stack_trace.iter().map(String::len).sum::<usize>() > limit::ERROR_TEXT_BYTES_MAX {
+        return Err(WireError::Invalid("stack"));
+    }
+    Ok(Failure { error_type, error_message, stack_trace })
+}
+
+/// Cuts a failure to what a frame carries; the tenant's own text decides how long it is.
+pub(crate) fn cut_failure(mut failure: Failure) -> Failure {
+    shorten(&mut failure.error_type, ERROR_TYPE_BYTES_MAX);
+    shorten(&mut failure.error_message, limit::ERROR_TEXT_BYTES_MAX);
+    failure.stack_trace.truncate(STACK_FRAMES_MAX);
+    let mut room = limit::ERROR_TEXT_BYTES_MAX;
+    for line in &mut failure.stack_trace {
+        shorten(line, room);
+        room -= line.len();
+    }
+    failure
+}
+
+fn shorten(text: &mut String, most: usize) {
+    let length = cut(text, most).len();
+    text.truncate(length);
+}
+
+/// The longest start of `text` within `most` bytes that ends with a whole character.
+fn cut(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn done() -> Done {
+        Done {
+            attempt: 7,
+            outcome: Outcome::Failed,
+            result: None,
+            failure: Some(Failure {
+                error_type: "TypeError".into(),
+                error_message: "no".into(),
+                stack_trace: vec!["at handler (index.mjs:3:11)".into()],
+            }),
+            log: Bytes::from_static(b"line\n"),
+            wall_us: 5,
+            cpu_us: 4,
+            memory_peak_bytes: 3,
+        }
+    }
+
+    fn body(message: &FromWorker) -> Vec<u8> {
+        let mut out = Vec::new();
+        message.encode(&mut out);
+        out.split_off(4)
+    }
+
+    #[test]
+    fn a_done_survives_its_frame() {
+        let decoded = FromWorker::decode(body(&FromWorker::Done(done())).into()).unwrap();
+        assert!(matches!(decoded, FromWorker::Done(back) if back == done()));
+    }
+
+    #[test]
+    fn a_run_order_survives_its_frame() {
+        let order = RunOrder {
+            attempt: 1,
+            image: 2,
+            event: Bytes::from_static(b"{}"),
+            context: Bytes::from_static(b"{\"a\":1}"),
+            limits: Limits {
+                wall: Duration::from_secs(3),
+                cpu: Duration::from_millis(50),
+                memory_bytes: 1 << 27,
+                result_bytes: 5,
+                log_bytes: 6,
+            },
+            seed: 9,
+        };
+        let mut out = Vec::new();
+        ToWorker::Run(order.clone()).encode(&mut out);
+        let ToWorker::Run(back) = ToWorker::decode(out.split_off(4).into()).unwrap() else { panic!("another kind") };
+        assert_eq!(format!("{back:?}"), format!("{order:?}"));
+    }
+
+    #[test]
+    fn every_truncation_and_every_extra_byte_is_refused() {
+        let whole = body(&FromWorker::Done(done()));
+        for length in 0..whole.len() {
+            assert!(FromWorker::decode(Bytes::copy_from_slice(&whole[..length])).is_err(), "{length} bytes");
+        }
+        let mut longer = whole;
+        longer.push(0);
+        assert_eq!(FromWorker::decode(longer.into()).unwrap_err(), WireError::Trailing(1));
+    }
+
+    #[test]
+    fn success_without_a_result_is_refused() {
+        let lie = Done { outcome: Outcome::Succeeded, ..done() };
+        assert_eq!(FromWorker::decode(body(&FromWorker::Done(lie)).into()).unwrap_err(), WireError::Invalid("outcome"));
+    }
+
+    #[test]
+    fn a_failure_of_any_size_fits_its_frame_once_cut() {
+        let long = "ä".repeat(limit::ERROR_TEXT_BYTES_MAX);
+        let failure = cut_failure(Failure {
+            error_type: long.clone(),
+            error_message: long.clone(),
+            stack_trace: vec![long; 2 * STACK_FRAMES_MAX],
+        });
+        assert!(FromWorker::decode(body(&FromWorker::Refused(failure)).into()).is_ok());
+    }
+}

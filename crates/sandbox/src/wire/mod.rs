@@ -1,0 +1,28 @@
+//! What the server and its worker processes say to each other: frames on a Unix stream socket.
+//!
+//! A frame is a little-endian `u32` (how many bytes follow), one byte that names the message, and its fields. Both ends
+//! take the other's frames for hostile input: lengths are bounded before anything is kept, every field is checked, and
+//! the first frame that does not fit ends the connection. Descriptors (memory files) travel from the server only.
+
+mod codec;
+mod frame;
+mod message;
+mod package;
+mod snapshot;
+mod socket;
+
+pub(crate) use codec::WireError;
+pub(crate) use frame::FrameBuffer;
+pub(crate) use message::{
+    Done, FromWorker, PROTOCOL, Role, RunOrder, SNAPSHOT_BYTES_MAX, ToWorker, build_frame_bytes_max, cut_failure,
+};
+pub(crate) use snapshot::{filled_bytes, filled_runs};
+pub(crate) use socket::{Arrival, CHUNK_BYTES, Inlet, receive, send, send_with_file};
+
+use sublet_model::limit;
+
+/// Bytes of a frame to a worker that runs attempts: an event and its context.
+pub(crate) const TO_WORKER_BYTES_MAX: usize = limit::EVENT_BYTES_MAX * 2 + 64 * 1024;
+/// Bytes of a frame from a worker that runs attempts: a result, a log, a failure.
+pub(crate) const FROM_WORKER_BYTES_MAX: usize =
+    limit::RESULT_BYTES_MAX + limit::LOG_BYTES_MAX + 4 * limit::ERROR_TEXT_BYTES_MAX + 64 * 1024;

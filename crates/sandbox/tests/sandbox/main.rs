@@ -1,0 +1,4 @@
+//! The wasm tier as the engine meets it: a pool of real, locked worker processes.
+
+mod attempts;
+mod support;
