@@ -1,1 +1,55 @@
-fn main() {}
+//! The program `sublet`: parses the command line and hands over. What a command does stands in its own file below
+//! `command/`; what it is made of, in the other crates.
+
+mod args;
+mod client;
+mod command;
+mod config;
+mod demo;
+mod files;
+mod node;
+mod print;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use args::{Args, Command};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let mut words = std::env::args();
+    // A worker process: it must not start a runtime, read the environment or print before it is jailed.
+    if words.nth(1).as_deref() == Some(node::WORKER_COMMAND) {
+        return sublet_sandbox::worker::main();
+    }
+    let args = Args::parse();
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        eprintln!("error: a TLS provider was installed twice");
+        return ExitCode::FAILURE;
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = runtime.block_on(async {
+        match args.command {
+            Command::Serve(options) => command::serve::run(options).await,
+            Command::Demo(options) => demo::run(options).await,
+            Command::Doctor(options) => command::doctor::run(options, args.common.printer()).await,
+            Command::Client(command) => command::run(command, &args.common).await,
+        }
+    });
+    // Blocking reads of the terminal or the disk must not hold up the end.
+    runtime.shutdown_background();
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            let code = error.downcast_ref::<client::ClientError>().map_or(1, client::ClientError::exit_code);
+            ExitCode::from(code)
+        }
+    }
+}

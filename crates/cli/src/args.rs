@@ -1,0 +1,56 @@
+//! The command line's outer shape.
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+use crate::client::Client;
+use crate::command::{self, ClientCommand};
+use crate::print::Printer;
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 not found, 4 no access, \
+5 server not reachable, 6 throttled or unavailable.";
+
+#[derive(Parser)]
+#[command(name = "sublet", version, about = "Runs your customers' code inside your SaaS", after_help = EXIT_CODES)]
+#[command(propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Options of every client command.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct Common {
+    /// The server's address
+    #[arg(long, global = true, env = "SUBLET_URL", default_value = "http://127.0.0.1:7070", help_heading = "Client")]
+    url: String,
+    /// An operator or tenant key
+    #[arg(long, global = true, env = "SUBLET_KEY", hide_env_values = true, help_heading = "Client")]
+    key: Option<String>,
+    /// Print JSON
+    #[arg(long, global = true, help_heading = "Client")]
+    json: bool,
+}
+
+impl Common {
+    pub(crate) fn client(&self) -> anyhow::Result<Client> {
+        Client::new(&self.url, self.key.clone())
+    }
+
+    pub(crate) fn printer(&self) -> Printer {
+        Printer { json: self.json }
+    }
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run the server
+    Serve(command::serve::Options),
+    /// Run the to-do SaaS with three tenants on this machine
+    Demo(crate::demo::Options),
+    /// Say which layers of isolation this machine allows
+    Doctor(command::doctor::Options),
+    #[command(flatten)]
+    Client(ClientCommand),
+}

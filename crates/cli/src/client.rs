@@ -1,0 +1,141 @@
+//! The command line's HTTP client: one base address, one key, problems turned into errors with exit codes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::Value;
+
+/// Long enough for a synchronous invoke at the greatest timeout.
+const TIMEOUT: Duration = Duration::from_secs(930);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a client command failed, by the exit code a script would act on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    #[error("cannot reach {url}: {why}\nis `sublet serve` running? Name another address with --url or SUBLET_URL")]
+    Unreachable { url: String, why: String },
+    #[error("{}", describe(.status, .problem))]
+    Refused { status: StatusCode, problem: Value },
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl ClientError {
+    /// 2 wrong usage, 3 not found, 4 no access, 5 unreachable, 6 throttled or unavailable, 1 everything else.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            ClientError::Usage(_) => 2,
+            ClientError::Unreachable { .. } => 5,
+            ClientError::Refused { status, .. } => match status.as_u16() {
+                400 | 413 | 415 | 422 => 2,
+                404 => 3,
+                401 | 403 => 4,
+                429 | 503 | 507 => 6,
+                _ => 1,
+            },
+        }
+    }
+}
+
+fn describe(status: &StatusCode, problem: &Value) -> String {
+    let mut text = problem["detail"].as_str().or(problem["title"].as_str()).unwrap_or("no explanation").to_owned();
+    if let Some(field) = problem["field"].as_str() {
+        text = format!("{field}: {text}");
+    }
+    if *status == StatusCode::UNAUTHORIZED {
+        text.push_str("\nname a key with --key or SUBLET_KEY");
+    }
+    for frame in problem["stackTrace"].as_array().or(problem["stack_trace"].as_array()).into_iter().flatten() {
+        text.push_str("\n    ");
+        text.push_str(frame.as_str().unwrap_or_default());
+    }
+    format!("{text} ({status})")
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    url: String,
+    key: Option<String>,
+}
+
+impl Client {
+    pub(crate) fn new(url: &str, key: Option<String>) -> anyhow::Result<Client> {
+        let http = reqwest::Client::builder().timeout(TIMEOUT).connect_timeout(CONNECT_TIMEOUT).build()?;
+        Ok(Client { http, url: url.trim_end_matches('/').to_owned(), key })
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        match &self.key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    /// GET with query parameters; those without a value are left out.
+    pub(crate) async fn list(&self, path: &str, query: &[(&str, Option<String>)]) -> anyhow::Result<Value> {
+        let given: Vec<(&str, &String)> = query.iter().filter_map(|(k, v)| v.as_ref().map(|v| (*k, v))).collect();
+        self.send(self.request(Method::GET, path).query(&given)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(self.request(Method::PUT, path).json(body)).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(self.request(Method::PATCH, path).json(body)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub(crate) async fn upload(&self, path: &str, content_type: &str, body: Bytes) -> anyhow::Result<Value> {
+        self.send(self.request(Method::POST, path).header("content-type", content_type).body(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<Value> {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
+    /// The answer to a GET as it streams in.
+    pub(crate) async fn stream(&self, path: &str) -> anyhow::Result<reqwest::Response> {
+        let response = self.request(Method::GET, path).send().await.map_err(|error| self.unreachable(&error))?;
+        refuse(response).await
+    }
+
+    async fn send(&self, request: RequestBuilder) -> anyhow::Result<Value> {
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let response = refuse(response).await?;
+        let body = response.bytes().await?;
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
+        let mut why = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(inner) = source {
+            why = inner.to_string();
+            source = inner.source();
+        }
+        ClientError::Unreachable { url: self.url.clone(), why }
+    }
+}
+
+async fn refuse(response: reqwest::Response) -> anyhow::Result<reqwest::Response> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let problem = response.json().await.unwrap_or_default();
+    Err(ClientError::Refused { status, problem }.into())
+}

@@ -1,0 +1,176 @@
+//! `sublet function`: what a tenant has, and how it is configured. Code goes up with `sublet deploy`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+use sublet_model::{Name, Size, unit::Millis};
+
+use super::{PageArgs, TenantArg, is_not_found};
+use crate::client::{Client, ClientError};
+use crate::print::Printer;
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make a function, or change its configuration for the next version
+    Put {
+        name: Name,
+        #[command(flatten)]
+        tenant: TenantArg,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Show one function
+    Get {
+        name: Name,
+        #[command(flatten)]
+        tenant: TenantArg,
+    },
+    /// List a tenant's functions
+    List {
+        #[command(flatten)]
+        tenant: TenantArg,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// List a function's versions, newest first
+    Versions {
+        name: Name,
+        #[command(flatten)]
+        tenant: TenantArg,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// Delete a function with its versions
+    Delete {
+        name: Name,
+        #[command(flatten)]
+        tenant: TenantArg,
+    },
+}
+
+/// The configuration's fields; what is left out stays as it is, or is the default of a new function.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ConfigArgs {
+    /// `file.export`
+    #[arg(long)]
+    handler: Option<String>,
+    /// Wall deadline of an attempt, such as 3s
+    #[arg(long)]
+    timeout: Option<Millis>,
+    /// CPU time of an attempt, such as 500ms
+    #[arg(long)]
+    cpu: Option<Millis>,
+    /// Memory of an attempt, such as 128MiB
+    #[arg(long)]
+    memory: Option<Size>,
+    /// `NAME=VALUE` for process.env; repeatable, replaces all
+    #[arg(long = "env")]
+    environment: Vec<String>,
+    /// A layer to import from; repeatable, replaces all
+    #[arg(long = "layer")]
+    layers: Vec<Name>,
+}
+
+impl ConfigArgs {
+    fn given(&self) -> Result<Map<String, Value>> {
+        let mut given = Map::new();
+        let mut set = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                given.insert(name.to_owned(), value);
+            }
+        };
+        set("handler", self.handler.as_ref().map(|h| json!(h)));
+        set("timeout", self.timeout.map(|t| json!(t)));
+        set("cpu", self.cpu.map(|t| json!(t)));
+        set("memory", self.memory.map(|m| json!(m)));
+        set("layers", (!self.layers.is_empty()).then(|| json!(self.layers)));
+        if !self.environment.is_empty() {
+            let mut variables = Map::new();
+            for text in &self.environment {
+                let wrong = || ClientError::Usage(format!("--env {text}: want NAME=VALUE"));
+                let (name, value) = text.split_once('=').ok_or_else(wrong)?;
+                variables.insert(name.to_owned(), json!(value));
+            }
+            set("environment", Some(Value::Object(variables)));
+        }
+        Ok(given)
+    }
+}
+
+/// Makes the function if it is not there, and changes only what was given if it is. Answers whether it was made.
+pub(crate) async fn put(client: &Client, tenant: &Name, name: &Name, config: &ConfigArgs) -> Result<(Value, bool)> {
+    let path = format!("/v1/tenants/{tenant}/functions/{name}");
+    let given = config.given()?;
+    let existing = match client.get(&path).await {
+        Ok(function) => Some(function),
+        Err(error) if is_not_found(&error) => None,
+        Err(error) => return Err(error),
+    };
+    let made = existing.is_none();
+    if let Some(function) = &existing
+        && given.is_empty()
+    {
+        return Ok((function.clone(), false));
+    }
+    let mut body = existing.as_ref().and_then(|f| f["config"].as_object().cloned()).unwrap_or_default();
+    body.extend(given);
+    Ok((client.put(&path, &Value::Object(body)).await?, made))
+}
+
+const FIELDS: &[(&str, &str)] = &[
+    ("name", "name"),
+    ("id", "id"),
+    ("live version", "live"),
+    ("runtime", "config.runtime"),
+    ("handler", "config.handler"),
+    ("timeout", "config.timeout"),
+    ("cpu", "config.cpu"),
+    ("memory", "config.memory"),
+    ("layers", "config.layers"),
+    ("environment", "config.environment"),
+    ("quarantined", "quarantined"),
+    ("created", "created"),
+];
+
+pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> Result<ExitCode> {
+    match command {
+        Command::Put { name, tenant, config } => {
+            let (function, _) = put(client, &tenant.tenant, &name, &config).await?;
+            printer.record(&function, FIELDS);
+        }
+        Command::Get { name, tenant } => {
+            let function = client.get(&format!("/v1/tenants/{}/functions/{name}", tenant.tenant)).await?;
+            printer.record(&function, FIELDS);
+        }
+        Command::List { tenant, page } => {
+            let path = format!("/v1/tenants/{}/functions", tenant.tenant);
+            let columns = [
+                ("name", "name"),
+                ("live", "live"),
+                ("handler", "config.handler"),
+                ("timeout", "config.timeout"),
+                ("memory", "config.memory"),
+                ("quarantined", "quarantined"),
+            ];
+            printer.listing(&client.list(&path, &page.query()).await?, &columns);
+        }
+        Command::Versions { name, tenant, page } => {
+            let path = format!("/v1/tenants/{}/functions/{name}/versions", tenant.tenant);
+            let columns = [
+                ("version", "version"),
+                ("live", "live"),
+                ("created", "created"),
+                ("bytes", "package_bytes"),
+                ("package", "package"),
+            ];
+            printer.listing(&client.list(&path, &page.query()).await?, &columns);
+        }
+        Command::Delete { name, tenant } => {
+            let answer = client.delete(&format!("/v1/tenants/{}/functions/{name}", tenant.tenant)).await?;
+            printer.done(&answer, &format!("function {name} is deleted"));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

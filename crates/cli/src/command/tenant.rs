@@ -1,0 +1,122 @@
+//! `sublet tenant`: who there is, and what each may use.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+use sublet_model::Name;
+
+use super::PageArgs;
+use crate::client::Client;
+use crate::print::Printer;
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Register a tenant, or change its quota
+    Put {
+        name: Name,
+        #[command(flatten)]
+        quota: QuotaArgs,
+    },
+    /// Show one tenant
+    Get { name: Name },
+    /// List tenants
+    List(PageArgs),
+    /// Record its events as rejected and start nothing of it
+    Suspend { name: Name },
+    /// Take a suspension back
+    Resume { name: Name },
+    /// Cancel its queue and erase its code, events and logs; the ledger's sums stay
+    Delete {
+        name: Name,
+        /// Yes, erase it
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuotaArgs {
+    /// Attempts at once that are guaranteed
+    #[arg(long)]
+    floor: Option<u32>,
+    /// Attempts at once at the most
+    #[arg(long)]
+    ceiling: Option<u32>,
+    /// Share of what is left, relative to other tenants' (100 is usual)
+    #[arg(long)]
+    weight: Option<u32>,
+    /// Waiting invocations at the most
+    #[arg(long)]
+    backlog: Option<u64>,
+    /// Of the ceiling, how many synchronous invokes may hold
+    #[arg(long)]
+    invoke_slots: Option<u32>,
+}
+
+impl QuotaArgs {
+    fn given(&self) -> Map<String, Value> {
+        let all = [
+            ("floor", self.floor.map(u64::from)),
+            ("ceiling", self.ceiling.map(u64::from)),
+            ("weight", self.weight.map(u64::from)),
+            ("backlog", self.backlog),
+            ("invoke_slots", self.invoke_slots.map(u64::from)),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?)))).collect()
+    }
+}
+
+const FIELDS: &[(&str, &str)] = &[
+    ("name", "name"),
+    ("id", "id"),
+    ("status", "status"),
+    ("floor", "quota.floor"),
+    ("ceiling", "quota.ceiling"),
+    ("weight", "quota.weight"),
+    ("backlog", "quota.backlog"),
+    ("invoke slots", "quota.invoke_slots"),
+    ("created", "created"),
+];
+
+pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> Result<ExitCode> {
+    match command {
+        Command::Put { name, quota } => {
+            let tenant = put(client, &name, quota.given()).await?;
+            printer.record(&tenant, FIELDS);
+        }
+        Command::Get { name } => printer.record(&client.get(&format!("/v1/tenants/{name}")).await?, FIELDS),
+        Command::List(page) => {
+            let listing = client.list("/v1/tenants", &page.query()).await?;
+            let columns =
+                [("name", "name"), ("status", "status"), ("ceiling", "quota.ceiling"), ("weight", "quota.weight")];
+            printer.listing(&listing, &columns);
+        }
+        Command::Suspend { name } => set_status(client, printer, &name, "suspended").await?,
+        Command::Resume { name } => set_status(client, printer, &name, "active").await?,
+        Command::Delete { name, yes } => {
+            anyhow::ensure!(yes, "this erases {name}'s code, events and logs for good; say --yes to go on");
+            let answer = client.delete(&format!("/v1/tenants/{name}")).await?;
+            printer.done(&answer, &format!("{name} is deleted"));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the tenant if it is not there; changes only what was given if it is.
+async fn put(client: &Client, name: &Name, quota: Map<String, Value>) -> Result<Value> {
+    let path = format!("/v1/tenants/{name}");
+    let body = if quota.is_empty() { json!({}) } else { json!({"quota": quota}) };
+    match client.get(&path).await {
+        Ok(_) => client.patch(&path, &body).await,
+        Err(error) if super::is_not_found(&error) => client.put(&path, &body).await,
+        Err(error) => Err(error),
+    }
+}
+
+async fn set_status(client: &Client, printer: Printer, name: &Name, status: &str) -> Result<()> {
+    let answer = client.patch(&format!("/v1/tenants/{name}"), &json!({"status": status})).await?;
+    printer.done(&answer, &format!("{name} is {status}"));
+    Ok(())
+}

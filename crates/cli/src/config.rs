@@ -1,0 +1,140 @@
+//! The configuration: the commented default file, overlaid by the operator's, overlaid by the command line.
+//!
+//! The default file is the reference and the source of the defaults at once, so it cannot rot.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use sublet_model::{PriceSheet, Size, unit::Millis};
+use toml::{Table, Value};
+
+const DEFAULT: &str = include_str!("sublet.default.toml");
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) server: Server,
+    pub(crate) store: Store,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) log: Log,
+    pub(crate) prices: PriceSheet,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Server {
+    pub(crate) listen: SocketAddr,
+    pub(crate) drain: Millis,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Store {
+    pub(crate) data: PathBuf,
+    pub(crate) disk_reserve: Size,
+    pub(crate) retention: Millis,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sandbox {
+    pub(crate) workers: usize,
+    pub(crate) slots_per_worker: usize,
+    pub(crate) insecure_no_jail: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    pub(crate) format: LogFormat,
+    pub(crate) filter: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+const WORKERS_MAX: usize = 256;
+const SLOTS_PER_WORKER_MAX: usize = 512;
+/// Retention covers at least the greatest age a retry policy allows.
+const RETENTION_MIN: Millis = Millis(86_400_000);
+
+impl Config {
+    /// The defaults, overlaid by `file`. Errors name the key and what would be right.
+    pub(crate) fn load(file: Option<&Path>) -> Result<Config> {
+        let text = match file {
+            Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?,
+            None => String::new(),
+        };
+        let place = file.map_or_else(|| "the defaults".to_owned(), |file| file.display().to_string());
+        Config::parse(&text).with_context(|| format!("in {place}"))
+    }
+
+    fn parse(text: &str) -> Result<Config> {
+        let mut merged: Table = DEFAULT.parse().context("the default configuration is damaged")?;
+        overlay(&mut merged, text.parse()?);
+        // Through text once more, so that an error shows the key and its line.
+        let config: Config = toml::from_str(&toml::to_string(&merged)?)?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn validate(&self) -> Result<()> {
+        if self.sandbox.workers > WORKERS_MAX {
+            bail!("sandbox.workers must be 0 to {WORKERS_MAX}, not {}", self.sandbox.workers);
+        }
+        if self.sandbox.slots_per_worker == 0 || self.sandbox.slots_per_worker > SLOTS_PER_WORKER_MAX {
+            bail!("sandbox.slots_per_worker must be 1 to {SLOTS_PER_WORKER_MAX}, not {}", self.sandbox.slots_per_worker);
+        }
+        if self.store.retention < RETENTION_MIN {
+            bail!("store.retention must be at least {RETENTION_MIN}, not {}", self.store.retention);
+        }
+        Ok(())
+    }
+}
+
+/// Tables merge, everything else is replaced.
+fn overlay(base: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(inner)), Value::Table(given)) => overlay(inner, given),
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_file_is_a_valid_configuration() {
+        let config = Config::parse("").unwrap();
+        assert_eq!(config.prices, PriceSheet::default());
+        assert!(config.server.listen.ip().is_loopback());
+        assert!(!config.sandbox.insecure_no_jail);
+    }
+
+    #[test]
+    fn a_file_overlays_key_by_key_and_unknown_keys_are_refused_by_name() {
+        let config = Config::parse("[sandbox]\nworkers = 3\n").unwrap();
+        assert_eq!((config.sandbox.workers, config.sandbox.slots_per_worker), (3, 32));
+        for (bad, named) in [
+            ("[sandbox]\nworker = 3", "worker"),
+            ("[store]\nretention = \"7\"", "retention"),
+            ("[store]\nretention = \"1s\"", "store.retention"),
+            ("[sandbox]\nslots_per_worker = 0", "slots_per_worker"),
+            ("[tls]\n", "tls"),
+        ] {
+            let error = format!("{:#}", Config::parse(bad).unwrap_err());
+            assert!(error.contains(named), "{bad}: {error}");
+        }
+    }
+}
