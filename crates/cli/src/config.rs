@@ -10,7 +10,7 @@ use serde::Deserialize;
 use sublet_model::{PriceSheet, Size, unit::Millis};
 use toml::{Table, Value};
 
-const DEFAULT: &str = include_str!("sublet.default.toml");
+pub(crate) const DEFAULT: &str = include_str!("sublet.default.toml");
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

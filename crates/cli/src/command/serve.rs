@@ -1,0 +1,110 @@
+//! `sublet serve`: the server, from the first line of its configuration to the last settled attempt.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use sublet_model::{Clock, SystemClock};
+use sublet_server::{AppState, ServerConfig, ensure_operator_key};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::Config;
+use crate::node::Node;
+use crate::telemetry;
+
+/// What a second signal ends the process with: the shell's number for SIGTERM.
+const EXIT_AT_ONCE: i32 = 143;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// A configuration file; `sublet serve --print-config` prints every key with its default
+    #[arg(long, env = "SUBLET_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where everything is kept
+    #[arg(long, env = "SUBLET_DATA")]
+    data: Option<PathBuf>,
+    /// Address and port of the API; port 0 takes a free one
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// Run tenants' code without the operating system's confinement. Never in production
+    #[arg(long)]
+    insecure_no_jail: bool,
+    /// Print the commented default configuration and end
+    #[arg(long)]
+    print_config: bool,
+}
+
+pub(crate) async fn run(options: Options) -> Result<ExitCode> {
+    if options.print_config {
+        print!("{}", crate::config::DEFAULT);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = configure(options)?;
+    telemetry::start(&config.log)?;
+    let mut signals = Signals::new()?;
+
+    // Before anything is opened: a port that is taken should be said at once.
+    let listen = config.server.listen;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let address = listener.local_addr()?;
+    if !address.ip().is_loopback() {
+        tracing::warn!("listening on {address} without TLS: put a proxy with TLS in front");
+    }
+    let node = Node::start(&config).await?;
+    let given = std::env::var("SUBLET_OPERATOR_KEY").ok();
+    let made = ensure_operator_key(node.store.as_ref(), given.as_deref(), SystemClock.now()).await?;
+    if let Some(key) = made {
+        println!("operator key (shown once, keep it): {}", key.reveal());
+    }
+    // The line that whoever started this waits for.
+    println!("listening on http://{address}");
+
+    let server = ServerConfig { prices: config.prices.clone(), ..ServerConfig::default() };
+    let state = AppState::new(node.engine.clone(), server);
+    let stop = async move {
+        signals.next().await;
+        tracing::info!("ending: letting what runs finish; a second signal ends at once");
+        tokio::spawn(async move {
+            signals.next().await;
+            std::process::exit(EXIT_AT_ONCE);
+        });
+    };
+    sublet_server::serve(listener, state, stop).await?;
+    node.drain(config.server.drain.duration()).await?;
+    tracing::info!("ended");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn configure(options: Options) -> Result<Config> {
+    let mut config = Config::load(options.config.as_deref())?;
+    if let Some(data) = options.data {
+        config.store.data = data;
+    }
+    if let Some(listen) = options.listen {
+        config.server.listen = listen;
+    }
+    config.sandbox.insecure_no_jail |= options.insecure_no_jail;
+    Ok(config)
+}
+
+/// SIGTERM and SIGINT, in the order they come.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals> {
+        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! One node, wired: store, code objects, sandbox, engine. Nothing is decided here but the order of coming and going.
+
+use std::fs::{DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use sublet_engine::{Engine, EngineConfig, EngineParts};
+use sublet_model::SystemClock;
+use sublet_sandbox::pool::{Pool, PoolConfig};
+use sublet_store::{CodeStore, Store};
+use sublet_store_sqlite::{Options as SqliteOptions, SqliteStore};
+
+use crate::config::Config;
+
+/// The hidden command under which this program is a worker process.
+pub(crate) const WORKER_COMMAND: &str = "__sandbox";
+
+/// How long processes may take to go once everything is settled.
+const POOL_END: Duration = Duration::from_secs(5);
+
+pub(crate) struct Node {
+    pub(crate) engine: Engine,
+    pub(crate) store: Arc<dyn Store>,
+    pool: Arc<Pool>,
+}
+
+impl Node {
+    /// Opens everything below the data folder, which is made, readable by its owner alone, if it is not there.
+    pub(crate) async fn start(config: &Config) -> Result<Node> {
+        let data = config.store.data.as_path();
+        own_folder(data)?;
+        let options = SqliteOptions { disk_reserve_bytes: config.store.disk_reserve.0, ..SqliteOptions::default() };
+        let store: Arc<dyn Store> = SqliteStore::open(data, options)?;
+        let code = CodeStore::in_folder(&data.join("code"))?;
+        let pool = Arc::new(Pool::start(pool_config(config)).await?);
+        let parts = EngineParts {
+            store: Arc::clone(&store),
+            code,
+            sandbox: Arc::clone(&pool) as Arc<_>,
+            clock: Arc::new(SystemClock),
+            random_seed: random_seed()?,
+            config: EngineConfig { retain: config.store.retention.duration(), ..EngineConfig::default() },
+        };
+        let engine = Engine::start(parts).await?;
+        Ok(Node { engine, store, pool })
+    }
+
+    /// Starts nothing more, lets what runs finish up to `within`, and closes the store.
+    pub(crate) async fn drain(self, within: Duration) -> Result<()> {
+        self.engine.drain(within).await;
+        self.pool.shutdown(POOL_END).await;
+        self.store.close().await.context("cannot close the store")
+    }
+}
+
+pub(crate) fn pool_config(config: &Config) -> PoolConfig {
+    let defaults = PoolConfig::default();
+    PoolConfig {
+        worker_count: if config.sandbox.workers == 0 { defaults.worker_count } else { config.sandbox.workers },
+        slots_per_worker: config.sandbox.slots_per_worker,
+        arguments: vec![WORKER_COMMAND.into()],
+        cache_dir: Some(config.store.data.join("engine")),
+        insecure_no_jail: config.sandbox.insecure_no_jail,
+        ..defaults
+    }
+}
+
+fn own_folder(folder: &Path) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.with_context(|| format!("cannot make the data folder {}", folder.display()))?;
+    std::fs::set_permissions(folder, Permissions::from_mode(0o700))
+        .with_context(|| format!("cannot make {} readable by its owner alone", folder.display()))
+}
+
+fn random_seed() -> Result<u64> {
+    let mut bytes = [0u8; 8];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no randomness: {error}"))?;
+    Ok(u64::from_le_bytes(bytes))
+}
