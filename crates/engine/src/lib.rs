@@ -1,1 +1,56 @@
-//! stub
+//! From an event to its result: publish → match → dispatch → tenant queue → scheduler → lease → attempt → settle →
+//! outbox → result event → delivery.
+//!
+//! What is decided is decided purely (`scheduler`, `retry`, `delivery::schedule`, `identity`); the rest is a thin shell
+//! around the store and the sandbox. The engine knows no HTTP server and no SQL. Time comes from the [`Clock`] it is
+//! handed and randomness from its seed, so that a simulation can own both; the runtime's timers only wake it up, and
+//! what is due is decided by the clock.
+//!
+//! [`Engine`] is the door: everything the server does to events, code and queues goes through it, and everything it
+//! sets up goes through the [`Directory`], so that the caches are never behind the caller's own writes.
+//!
+//! [`Clock`]: sublet_model::Clock
+
+mod attempt;
+mod cache;
+mod chance;
+mod config;
+mod core;
+mod delivery;
+mod deploy;
+mod directory;
+mod dispatch;
+mod drain;
+mod engine;
+mod explain;
+mod identity;
+mod invoke;
+mod lease;
+mod maintenance;
+mod outbox;
+mod package;
+mod publish;
+mod quarantine;
+mod queue;
+mod retry;
+mod runnable;
+pub mod scheduler;
+mod stats;
+mod stream;
+mod worker;
+
+pub use config::EngineConfig;
+pub use delivery::{address, signature};
+pub use deploy::{DeployError, PackageKind};
+pub use directory::Directory;
+pub use engine::{Engine, EngineParts};
+pub use explain::{
+    AttemptExplained, DeliveryExplained, Explanation, InvocationExplained, LedTo, RuleExplained, RuleOwner,
+    TargetExplained, Viewer,
+};
+pub use identity::identity_key;
+pub use invoke::{InvokeAnswer, InvokeRequest, Selector};
+pub use package::{PackageError, open_zip};
+pub use publish::Receipt;
+pub use stats::Stats;
+pub use stream::{ResultItem, ResultStream, StreamFilter, StreamItem};

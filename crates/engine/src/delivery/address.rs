@@ -1,0 +1,119 @@
+//! Where a webhook may lead. Private, loopback, link-local and metadata addresses are refused after resolution, unless
+//! the webhook names exactly that host and port.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use reqwest::Url;
+use sublet_model::Error;
+use sublet_store::WebhookSpec;
+
+/// Characters of a webhook's URL.
+const URL_CHARS_MAX: usize = 2_048;
+/// Entries of `allow_private`.
+const ALLOW_PRIVATE_MAX: usize = 16;
+
+/// Checks a webhook as it is put. Errors: `Invalid` with `url` or `allow_private`.
+pub fn check_spec(spec: &WebhookSpec) -> Result<(), Error> {
+    if spec.allow_private.len() > ALLOW_PRIVATE_MAX {
+        return Err(Error::invalid("allow_private", format!("must have at most {ALLOW_PRIVATE_MAX} entries")));
+    }
+    for entry in &spec.allow_private {
+        let has_port = entry.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+        if !has_port {
+            return Err(Error::invalid("allow_private", format!("`{entry}` is not of the form host:port")));
+        }
+    }
+    Destination::of(spec).map(|_| ())
+}
+
+/// A webhook's URL, checked as far as can be without resolving its host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    pub url: Url,
+    /// The webhook names exactly this host and port as one it may reach although it is private.
+    pub is_private_allowed: bool,
+}
+
+impl Destination {
+    pub fn of(spec: &WebhookSpec) -> Result<Destination, Error> {
+        let wrong = |why: &str| Error::invalid("url", why.to_owned());
+        if spec.url.chars().count() > URL_CHARS_MAX {
+            return Err(wrong("is too long"));
+        }
+        // The URL standard reads a backslash as a slash; not everything that will see this URL does.
+        if spec.url.contains('\\') {
+            return Err(wrong("must not hold a backslash"));
+        }
+        let url = Url::parse(&spec.url).map_err(|_| wrong("is not a URL"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(wrong("must begin with https:// or http://"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong("must not hold a user name or password"));
+        }
+        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+            return Err(wrong("names no host"));
+        };
+        let here = format!("{host}:{port}");
+        let is_private_allowed = spec.allow_private.contains(&here);
+        if let Some(address) = literal(host)
+            && !is_private_allowed
+            && !is_public(address)
+        {
+            return Err(wrong("leads to a private address, which must be named in allow_private as host:port"));
+        }
+        Ok(Destination { url, is_private_allowed })
+    }
+}
+
+/// The address a host spells; the URL's parser has brought every spelling (decimal, octal, hexadecimal) to this form.
+fn literal(host: &str) -> Option<IpAddr> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    bare.trim_end_matches('.').parse().ok()
+}
+
+/// Whether an address belongs to the internet at large.
+pub fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => is_public_v4(v4),
+        IpAddr::V6(v6) => is_public_v6(v6),
+    }
+}
+
+/// IANA's special-purpose registry, and 192.0.0.192, 169.254.169.254, 100.100.100.200 (metadata) within it.
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    !(a == 0
+        || a == 10
+        || a == 127
+        || (a == 100 && (64..128).contains(&b))
+        || (a == 169 && b == 254)
+        || (a == 172 && (16..32).contains(&b))
+        || (a == 192 && b == 0 && (c == 0 || c == 2))
+        || (a == 192 && b == 88 && c == 99)
+        || (a == 192 && b == 168)
+        || (a == 198 && (b == 18 || b == 19))
+        || (a == 198 && b == 51 && c == 100)
+        || (a == 203 && b == 0 && c == 113)
+        || a >= 224)
+}
+
+/// Only global unicast (2000::/3), without the ranges in it that carry an IPv4 address or go nowhere.
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let segments = address.segments();
+    if let Some(v4) = address.to_ipv4_mapped() {
+        return is_public_v4(v4);
+    }
+    // NAT64 reaches whatever IPv4 address is in its last 32 bits.
+    if segments[..6] == [0x64, 0xff9b, 0, 0, 0, 0] {
+        let [.., a, b, c, d] = address.octets();
+        return is_public_v4(Ipv4Addr::new(a, b, c, d));
+    }
+    let is_global_unicast = segments[0] & 0xe000 == 0x2000;
+    // 2001::/23 holds Teredo, ORCHID and their like; 2002::/16 is 6to4.
+    let is_special = (segments[0] == 0x2001 && segments[1] < 0x200)
+        || (segments[0] == 0x2001 && segments[1] == 0xdb8)
+        || segments[0] == 0x2002
+        || (segments[0] == 0x3fff && segments[1] < 0x1000);
+    is_global_unicast && !is_special
+}

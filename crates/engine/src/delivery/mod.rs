@@ -1,0 +1,4 @@
+//! Carrying events out to webhooks.
+
+pub mod address;
+pub mod signature;

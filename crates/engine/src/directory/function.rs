@@ -1,0 +1,177 @@
+//! Functions, their versions and aliases.
+
+use std::sync::Arc;
+
+use sublet_model::{Error, FunctionConfig, FunctionId, Name, TenantId, limit};
+use sublet_store::{FunctionRecord, NewVersion, ObjectHash, Page, VersionRecord};
+
+use super::{Directory, Held};
+use crate::chance::locked;
+
+impl Held {
+    fn keep_function(&mut self, record: Arc<FunctionRecord>) {
+        self.function_names.insert(record.id, record.name.clone(), 1);
+        self.functions.insert((record.tenant, record.name.clone()), Some(record), 1);
+    }
+
+    fn forget_function(&mut self, tenant: TenantId, id: FunctionId) {
+        if let Some(name) = self.function_names.remove(&id) {
+            self.functions.remove(&(tenant, name));
+        }
+    }
+}
+
+impl Directory {
+    pub async fn function(&self, tenant: TenantId, name: &Name) -> Result<Option<Arc<FunctionRecord>>, Error> {
+        if let Some(known) = self.function_if_held(tenant, name) {
+            return Ok(known);
+        }
+        let find = async { Ok(self.store.function(tenant, name).await?.map(Arc::new)) };
+        self.read(find, |held, found: &Option<Arc<FunctionRecord>>| match found {
+            Some(record) => held.keep_function(Arc::clone(record)),
+            None => held.functions.insert((tenant, name.clone()), None, 1),
+        })
+        .await
+    }
+
+    /// `None`: not in the cache. `Some(None)`: known not to be there.
+    pub(crate) fn function_if_held(&self, tenant: TenantId, name: &Name) -> Option<Option<Arc<FunctionRecord>>> {
+        locked(&self.held).functions.get(&(tenant, name.clone())).cloned()
+    }
+
+    pub async fn function_by_id(
+        &self,
+        tenant: TenantId,
+        id: FunctionId,
+    ) -> Result<Option<Arc<FunctionRecord>>, Error> {
+        if let Some(record) = self.function_by_id_if_held(tenant, id) {
+            return Ok(Some(record));
+        }
+        let find = async { Ok(self.store.function_by_id(tenant, id).await?.map(Arc::new)) };
+        self.read(find, |held, found: &Option<Arc<FunctionRecord>>| {
+            if let Some(record) = found {
+                held.keep_function(Arc::clone(record));
+            }
+        })
+        .await
+    }
+
+    pub(crate) fn function_by_id_if_held(&self, tenant: TenantId, id: FunctionId) -> Option<Arc<FunctionRecord>> {
+        let mut held = locked(&self.held);
+        let name = held.function_names.get(&id)?.clone();
+        held.functions.get(&(tenant, name)).cloned().flatten().filter(|record| record.id == id)
+    }
+
+    /// Makes or replaces; `true` when it was made. Errors: `Invalid` with the field; `Conflict` past the most functions.
+    pub async fn put_function(
+        &self,
+        tenant: TenantId,
+        name: &Name,
+        config: FunctionConfig,
+    ) -> Result<(Arc<FunctionRecord>, bool), Error> {
+        config.validate()?;
+        if self.function(tenant, name).await?.is_none() {
+            let page = Page::new(None, limit::FUNCTIONS_PER_TENANT_MAX);
+            if self.store.functions(tenant, page).await?.items.len() >= limit::FUNCTIONS_PER_TENANT_MAX {
+                let most = limit::FUNCTIONS_PER_TENANT_MAX;
+                return Err(Error::conflict(format!("the tenant has {most} functions, the most there may be")));
+            }
+        }
+        let now = self.clock.now();
+        let put = async {
+            let (record, made) = self.store.put_function(tenant, name, config, now).await?;
+            Ok((Arc::new(record), made))
+        };
+        self.write(put, |directory, (record, _)| locked(&directory.held).keep_function(Arc::clone(record))).await
+    }
+
+    /// What waits for it is dead-lettered at its turn.
+    pub async fn delete_function(&self, tenant: TenantId, name: &Name) -> Result<(), Error> {
+        self.write(self.store.delete_function(tenant, name), |directory, ()| {
+            let mut held = locked(&directory.held);
+            if let Some(Some(record)) = held.functions.remove(&(tenant, name.clone())) {
+                held.function_names.remove(&record.id);
+            }
+        })
+        .await
+    }
+
+    /// `None` lifts it.
+    pub async fn quarantine_function(
+        &self,
+        tenant: TenantId,
+        id: FunctionId,
+        reason: Option<String>,
+    ) -> Result<(), Error> {
+        self.write(self.store.quarantine_function(tenant, id, reason), |directory, ()| {
+            locked(&directory.held).forget_function(tenant, id);
+        })
+        .await
+    }
+
+    pub(crate) async fn publish_version(
+        &self,
+        tenant: TenantId,
+        function: FunctionId,
+        version: NewVersion,
+    ) -> Result<VersionRecord, Error> {
+        let now = self.clock.now();
+        self.write(self.store.publish_version(tenant, function, version, now), |directory, record| {
+            let mut held = locked(&directory.held);
+            held.forget_function(tenant, function);
+            held.versions.insert((function, record.number), Arc::new(record.clone()), 1);
+        })
+        .await
+    }
+
+    pub async fn version(
+        &self,
+        tenant: TenantId,
+        function: FunctionId,
+        number: u32,
+    ) -> Result<Option<Arc<VersionRecord>>, Error> {
+        if let Some(record) = self.version_if_held(function, number) {
+            return Ok(Some(record));
+        }
+        let find = async { Ok(self.store.version(tenant, function, number).await?.map(Arc::new)) };
+        self.read(find, |held, found: &Option<Arc<VersionRecord>>| {
+            if let Some(record) = found {
+                held.versions.insert((function, number), Arc::clone(record), 1);
+            }
+        })
+        .await
+    }
+
+    pub(crate) fn version_if_held(&self, function: FunctionId, number: u32) -> Option<Arc<VersionRecord>> {
+        locked(&self.held).versions.get(&(function, number)).cloned()
+    }
+
+    pub(crate) async fn replace_image(
+        &self,
+        tenant: TenantId,
+        function: FunctionId,
+        number: u32,
+        image: ObjectHash,
+        engine_hash: String,
+    ) -> Result<(), Error> {
+        let replace = self.store.replace_image(tenant, function, number, image, engine_hash);
+        self.write(replace, |directory, ()| {
+            locked(&directory.held).versions.remove(&(function, number));
+        })
+        .await
+    }
+
+    /// `live` is an alias like any other: moving it is what rolling back means.
+    pub async fn put_alias(
+        &self,
+        tenant: TenantId,
+        function: FunctionId,
+        alias: &Name,
+        version: u32,
+    ) -> Result<(), Error> {
+        self.write(self.store.put_alias(tenant, function, alias, version), |directory, ()| {
+            locked(&directory.held).forget_function(tenant, function);
+        })
+        .await
+    }
+}

@@ -1,0 +1,35 @@
+//! Keys by the hash of their secret, so that authenticating a request costs no read.
+
+use std::sync::Arc;
+
+use sublet_model::{Error, KeyId};
+use sublet_store::{KeyRecord, NewKey};
+
+use super::Directory;
+use crate::chance::locked;
+
+impl Directory {
+    pub async fn key(&self, hash: &[u8; 32]) -> Result<Option<Arc<KeyRecord>>, Error> {
+        if let Some(known) = locked(&self.held).keys.get(hash) {
+            return Ok(known.clone());
+        }
+        let find = async { Ok(self.store.key_by_hash(hash).await?.map(Arc::new)) };
+        self.read(find, |held, found: &Option<Arc<KeyRecord>>| held.keys.insert(*hash, found.clone(), 1)).await
+    }
+
+    pub async fn put_key(&self, key: NewKey) -> Result<KeyRecord, Error> {
+        let now = self.clock.now();
+        self.write(self.store.put_key(key, now), |directory, record| {
+            locked(&directory.held).keys.remove(&record.hash);
+        })
+        .await
+    }
+
+    /// Contract: once it returns, no request gets in by that key.
+    pub async fn delete_key(&self, id: KeyId) -> Result<KeyRecord, Error> {
+        self.write(self.store.delete_key(id), |directory, record| {
+            locked(&directory.held).keys.remove(&record.hash);
+        })
+        .await
+    }
+}
