@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -31,15 +33,21 @@ async fn main() -> Result<()> {
     let secret = webhook::Secret::open(&data.join("webhook-secret"))?;
     sublet.set_up(address, &secret).await?;
 
-    let app = page::App { items: Arc::new(items), sublet: Arc::new(sublet), secret: Arc::new(secret) };
+    let (end, ending) = watch::channel(false);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+
+    let app = page::App { items: Arc::new(items), sublet: Arc::new(sublet), secret: Arc::new(secret), ending };
     // The line that whoever started this waits for.
     println!("listening on http://{address}");
     axum::serve(listener, page::router(app))
-        .with_graceful_shutdown(async {
-            // An error means that no signal can ever come; then serving on is right.
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
+        .with_graceful_shutdown(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
             }
+            // Open pages follow the news for ever; they are let go first.
+            end.send_replace(true);
         })
         .await?;
     Ok(())

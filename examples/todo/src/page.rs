@@ -13,6 +13,7 @@ use axum::routing::{get, post};
 use futures::{Stream, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio_stream::wrappers::BroadcastStream;
 
 use crate::item::{ItemState, Items};
@@ -24,6 +25,8 @@ pub(crate) struct App {
     pub(crate) items: Arc<Items>,
     pub(crate) sublet: Arc<Client>,
     pub(crate) secret: Arc<Secret>,
+    /// Becomes true when the process ends.
+    pub(crate) ending: watch::Receiver<bool>,
 }
 
 pub(crate) fn router(app: App) -> Router {
@@ -71,7 +74,12 @@ async fn usage(State(app): State<App>, Path(tenant): Path<String>) -> Response {
 }
 
 async fn live(State(app): State<App>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let news = BroadcastStream::new(app.items.follow()).map(|item| {
+    let mut ending = app.ending;
+    let end = async move {
+        // An error means that `main` is gone: that is the end too.
+        let _ = ending.wait_for(|ends| *ends).await;
+    };
+    let news = BroadcastStream::new(app.items.follow()).take_until(Box::pin(end)).map(|item| {
         let event = Event::default();
         Ok(match item {
             Ok(item) => event.json_data(&item).unwrap_or_else(|_| Event::default().comment("unreadable item")),

@@ -29,7 +29,7 @@ impl Client {
         let webhook = json!({
             "url": format!("http://{own}/hooks/sublet"),
             "allow_private": [own.to_string()],
-            "secrets": [secret.text()],
+            "secret": secret.text(),
         });
         self.put("/v1/webhooks/todo", &webhook).await?;
         let items = json!({

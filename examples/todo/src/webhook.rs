@@ -1,5 +1,8 @@
 //! Receiving results: a webhook is believed only when its Standard Webhooks signature holds and it is fresh.
 
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -26,9 +29,11 @@ impl Secret {
             Ok(text) => text.trim().to_owned(),
             Err(_) => {
                 let mut random = [0u8; SECRET_BYTES];
-                std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut random)?;
+                File::open("/dev/urandom")?.read_exact(&mut random)?;
                 let text = format!("whsec_{}", BASE64_STANDARD.encode(random));
-                std::fs::write(file, &text).with_context(|| format!("cannot write {}", file.display()))?;
+                let made = File::options().create_new(true).write(true).mode(0o600).open(file);
+                let written = made.and_then(|mut file| file.write_all(text.as_bytes()));
+                written.with_context(|| format!("cannot write {}", file.display()))?;
                 text
             }
         };
