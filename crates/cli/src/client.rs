@@ -46,7 +46,7 @@ fn describe(status: &StatusCode, problem: &Value) -> String {
     if *status == StatusCode::UNAUTHORIZED {
         text.push_str("\nname a key with --key or SUBLET_KEY");
     }
-    for frame in problem["stackTrace"].as_array().or(problem["stack_trace"].as_array()).into_iter().flatten() {
+    for frame in problem["failure"]["stackTrace"].as_array().into_iter().flatten() {
         text.push_str("\n    ");
         text.push_str(frame.as_str().unwrap_or_default());
     }

@@ -89,7 +89,10 @@ impl Config {
             bail!("sandbox.workers must be 0 to {WORKERS_MAX}, not {}", self.sandbox.workers);
         }
         if self.sandbox.slots_per_worker == 0 || self.sandbox.slots_per_worker > SLOTS_PER_WORKER_MAX {
-            bail!("sandbox.slots_per_worker must be 1 to {SLOTS_PER_WORKER_MAX}, not {}", self.sandbox.slots_per_worker);
+            bail!(
+                "sandbox.slots_per_worker must be 1 to {SLOTS_PER_WORKER_MAX}, not {}",
+                self.sandbox.slots_per_worker
+            );
         }
         if self.store.retention < RETENTION_MIN {
             bail!("store.retention must be at least {RETENTION_MIN}, not {}", self.store.retention);

@@ -11,7 +11,7 @@ use sublet_engine::{Engine, EngineConfig, EngineParts};
 use sublet_model::SystemClock;
 use sublet_sandbox::pool::{Pool, PoolConfig};
 use sublet_store::{CodeStore, Store};
-use sublet_store_sqlite::{Options as SqliteOptions, SqliteStore};
+use sublet_store_sqlite::{SqliteOptions, SqliteStore};
 
 use crate::config::Config;
 
@@ -32,7 +32,7 @@ impl Node {
     pub(crate) async fn start(config: &Config) -> Result<Node> {
         let data = config.store.data.as_path();
         own_folder(data)?;
-        let options = SqliteOptions { disk_reserve_bytes: config.store.disk_reserve.0, ..SqliteOptions::default() };
+        let options = SqliteOptions { reserve_bytes: config.store.disk_reserve.0, ..SqliteOptions::default() };
         let store: Arc<dyn Store> = SqliteStore::open(data, options)?;
         let code = CodeStore::in_folder(&data.join("code"))?;
         let pool = Arc::new(Pool::start(pool_config(config)).await?);

@@ -41,10 +41,10 @@ pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> 
             if ids.is_empty() && !all {
                 return Err(ClientError::Usage("name invocations, or say --all".to_owned()).into());
             }
-            let body = if all { json!({"all": true}) } else { json!({"ids": ids}) };
+            let body = if all { json!({}) } else { json!({"ids": ids}) };
             let path = format!("/v1/tenants/{}/dead-letters/redrive", tenant.tenant);
             let answer = client.post(&path, &body).await?;
-            printer.done(&answer, &format!("{} back in the queue", cell(&answer["redriven"])));
+            printer.done(&answer, &format!("{} back in the queue", cell(&answer["count"])));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -27,7 +27,9 @@ pub(crate) async fn run(options: Options, printer: Printer) -> Result<ExitCode> 
         show(&report);
         match missing {
             None => println!("\nevery required layer holds: tenants' code can run here"),
-            Some(layer) => println!("\n{} is required and missing: the server would refuse to start", layer.layer.name()),
+            Some(layer) => {
+                println!("\n{} is required and missing: the server would refuse to start", layer.layer.name())
+            }
         }
     }
     Ok(if missing.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

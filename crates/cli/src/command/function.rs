@@ -114,7 +114,11 @@ pub(crate) async fn put(client: &Client, tenant: &Name, name: &Name, config: &Co
     {
         return Ok((function.clone(), false));
     }
-    let mut body = existing.as_ref().and_then(|f| f["config"].as_object().cloned()).unwrap_or_default();
+    let mut body = existing.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
+    // What the server adds to the configuration in its answer.
+    for told in ["id", "tenant", "name", "live", "quarantined", "created"] {
+        body.remove(told);
+    }
     body.extend(given);
     Ok((client.put(&path, &Value::Object(body)).await?, made))
 }
@@ -123,13 +127,13 @@ const FIELDS: &[(&str, &str)] = &[
     ("name", "name"),
     ("id", "id"),
     ("live version", "live"),
-    ("runtime", "config.runtime"),
-    ("handler", "config.handler"),
-    ("timeout", "config.timeout"),
-    ("cpu", "config.cpu"),
-    ("memory", "config.memory"),
-    ("layers", "config.layers"),
-    ("environment", "config.environment"),
+    ("runtime", "runtime"),
+    ("handler", "handler"),
+    ("timeout", "timeout"),
+    ("cpu", "cpu"),
+    ("memory", "memory"),
+    ("layers", "layers"),
+    ("environment", "environment"),
     ("quarantined", "quarantined"),
     ("created", "created"),
 ];
@@ -149,9 +153,9 @@ pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> 
             let columns = [
                 ("name", "name"),
                 ("live", "live"),
-                ("handler", "config.handler"),
-                ("timeout", "config.timeout"),
-                ("memory", "config.memory"),
+                ("handler", "handler"),
+                ("timeout", "timeout"),
+                ("memory", "memory"),
                 ("quarantined", "quarantined"),
             ];
             printer.listing(&client.list(&path, &page.query()).await?, &columns);
@@ -163,7 +167,7 @@ pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> 
                 ("live", "live"),
                 ("created", "created"),
                 ("bytes", "package_bytes"),
-                ("package", "package"),
+                ("package", "package_sha256"),
             ];
             printer.listing(&client.list(&path, &page.query()).await?, &columns);
         }

@@ -31,7 +31,7 @@ pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> 
     match command {
         Command::Create { tenant, label } => {
             let key = client.post("/v1/keys", &json!({"tenant": tenant, "label": label})).await?;
-            printer.record(&key, &[("key", "key"), ("id", "id"), ("scope", "scope"), ("tenant", "tenant")]);
+            printer.record(&key, &[("key", "secret"), ("id", "id"), ("scope", "scope"), ("tenant", "tenant")]);
             if !printer.json {
                 eprintln!("this key is not shown again");
             }

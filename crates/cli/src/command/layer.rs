@@ -27,7 +27,10 @@ pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> 
             let layer =
                 client.upload(&format!("/v1/layers/{name}/versions"), package.content_type, package.bytes).await?;
             let number = cell(&layer["version"]);
-            printer.done(&layer, &format!("version {number} of layer {name} is there; functions deployed from now on get it"));
+            printer.done(
+                &layer,
+                &format!("version {number} of layer {name} is there; functions deployed from now on get it"),
+            );
         }
         Command::List => {
             let listing = client.get("/v1/layers").await?;

@@ -7,7 +7,7 @@ use clap::Args;
 use sublet_model::{Name, Timestamp};
 
 use crate::client::Client;
-use crate::print::{Printer, at, cell};
+use crate::print::{Printer, cell};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -36,13 +36,19 @@ pub(crate) async fn run(options: Options, client: &Client, printer: Printer) -> 
         ("attempts", "attempts"),
         ("failed", "failed"),
         ("cpu µs", "cpu_us"),
-        ("gb-s × 10⁻⁶", "gb_us"),
-        ("cost", "cost"),
+        ("gb-s", "gb_seconds"),
+        ("cost × 10⁻⁶", "cost_micros"),
     ];
     printer.listing(&usage, &columns);
     if !printer.json {
         let total = &usage["total"];
-        println!("total: {} attempts, cost {} {}", cell(&total["attempts"]), cell(at(total, "cost")), cell(&usage["currency"]));
+        let cost = total["cost_micros"].as_f64().unwrap_or(0.0) / 1e6;
+        let (attempts, currency) = (cell(&total["attempts"]), cell(&usage["currency"]));
+        println!(
+            "total from {} to {}: {attempts} attempts, {cost:.6} {currency}",
+            cell(&usage["from"]),
+            cell(&usage["to"])
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
