@@ -104,7 +104,8 @@ static JSValue js_remaining(JSContext *ctx, JSValueConst this_value, int count, 
     return JS_NewInt32(ctx, host_remaining_ms());
 }
 
-/* (source, name) → the value of the script. The first line counts as line 0: it is the prelude's, not the tenant's. */
+/* (source, name) → the value of the script. Its first two lines are the prelude's, so that the tenant's start at 1; two,
+ * because QuickJS takes a first line of 0 for "not said". */
 static JSValue js_script(JSContext *ctx, JSValueConst this_value, int count, JSValueConst *arguments)
 {
     JSValue value = JS_EXCEPTION;
@@ -115,7 +116,7 @@ static JSValue js_script(JSContext *ctx, JSValueConst this_value, int count, JSV
         .version = JS_EVAL_OPTIONS_VERSION,
         .eval_flags = JS_EVAL_TYPE_GLOBAL,
         .filename = name,
-        .line_num = 0,
+        .line_num = -1,
     };
     if (source && name)
         value = JS_Eval2(ctx, source, length, &options);

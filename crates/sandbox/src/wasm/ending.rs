@@ -34,6 +34,8 @@ pub(super) fn classify(
             "Runtime.ResultTooLarge",
             format!("the handler's result has {bytes} bytes of JSON, {result_bytes} are allowed"),
         ),
+        // Without memory, settling a promise fails too.
+        Some(Finish::NeverSettled | Finish::Indescribable) | None if memory_denied => out_of_memory(),
         Some(Finish::NeverSettled) => failed("Runtime.PromiseNeverSettled", "handler's promise never settled".into()),
         Some(Finish::Failure(text)) => match serde_json::from_slice::<Failure>(&text) {
             Ok(failure) if memory_denied && is_out_of_memory(&failure) => {
@@ -42,7 +44,6 @@ pub(super) fn classify(
             Ok(failure) => Err((Outcome::Failed, bounded(failure))),
             Err(_) => failed("Error", "the error cannot be described".into()),
         },
-        Some(Finish::Indescribable) | None if memory_denied => out_of_memory(),
         Some(Finish::Indescribable) | None => failed("Error", "the error cannot be described".into()),
     }
 }
@@ -55,9 +56,14 @@ fn failed_as(outcome: Outcome, error_type: &str, error_message: String) -> Endin
     Err((outcome, Failure { error_type: error_type.into(), error_message, stack_trace: Vec::new() }))
 }
 
-/// QuickJS's own error. At deploy time a place stands before the message.
+/// QuickJS's own error (at deploy time a place stands before the message), or the `null` that it throws when there is
+/// no room for an error object.
 fn is_out_of_memory(failure: &Failure) -> bool {
-    failure.error_type == "InternalError" && failure.error_message.ends_with("out of memory")
+    match failure.error_type.as_str() {
+        "InternalError" => failure.error_message.ends_with("out of memory"),
+        "object" => failure.error_message == "null",
+        _ => false,
+    }
 }
 
 /// Message and stack within their maximum.

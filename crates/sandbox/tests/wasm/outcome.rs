@@ -14,9 +14,10 @@ fn a_thrown_error_has_type_message_and_the_tenants_own_lines() {
     assert_eq!(end.outcome, Outcome::Failed);
     let failure = failure(&end);
     assert_eq!((failure.error_type.as_str(), failure.error_message.as_str()), ("Wrong", "no luck"));
-    assert_eq!(failure.stack_trace.len(), 2, "{failure:?}");
-    assert!(failure.stack_trace[0].starts_with("at check (check.mjs:4:"), "{failure:?}");
-    assert!(failure.stack_trace[1].starts_with("at handler (index.mjs:3:"), "{failure:?}");
+    assert_eq!(failure.stack_trace.len(), 3, "{failure:?}");
+    assert!(failure.stack_trace[0].starts_with("at Wrong (check.mjs:1:"), "{failure:?}");
+    assert!(failure.stack_trace[1].starts_with("at check (check.mjs:4:"), "{failure:?}");
+    assert!(failure.stack_trace[2].starts_with("at handler (index.mjs:3:"), "{failure:?}");
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub struct Built {
 struct Engine {
     initializer: Initializer,
     runner: Runner,
+    /// Makes an attempt that hangs come back to its test's deadline.
+    _ticker: Ticker,
 }
 
 fn engine() -> &'static Engine {
@@ -48,7 +50,9 @@ fn engine() -> &'static Engine {
     ENGINE.get_or_init(|| {
         let EngineCode { run, init } = compile_engine().unwrap();
         // SAFETY: both were compiled just above.
-        unsafe { Engine { initializer: Initializer::new(&init).unwrap(), runner: Runner::new(&run, 64).unwrap() } }
+        let (initializer, runner) = unsafe { (Initializer::new(&init).unwrap(), Runner::new(&run, 64).unwrap()) };
+        let ticker = Ticker::start(runner.epoch_handle(), Duration::from_millis(50));
+        Engine { initializer, runner, _ticker: ticker }
     })
 }
 
@@ -108,7 +112,7 @@ pub fn run(built: &Built, event: &str) -> RunEnd {
     run_with(built, task(event, 1))
 }
 
-/// Runs to the end; without ticks that is one poll.
+/// Runs to the end, a minute at most.
 pub fn run_with(built: &Built, mut task: Task) -> RunEnd {
     task.limits.memory_bytes = built.memory_bytes;
     let mut running = built.runner.start(&built.image, task);

@@ -2,7 +2,8 @@
 // are under `/opt/NAME/`. The C side calls `resolve` and `load`.
 const ENDINGS = ["", ".js", ".mjs", ".cjs", ".json"];
 const INDEXES = ["/index.js", "/index.mjs", "/index.cjs", "/index.json"];
-const OPENING = "(function (exports, require, module, __filename, __dirname) {\n";
+// Two lines of its own, which `host.script` does not count.
+const OPENING = "(function (exports, require, module, __filename, __dirname) {\n\n";
 let files = { __proto__: null };
 let layers = { __proto__: null };
 const manifests = { __proto__: null };
