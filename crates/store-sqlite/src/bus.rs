@@ -1,0 +1,217 @@
+//! Accepting events: the event, its invocations and its deliveries are rows of one commit.
+
+use std::sync::PoisonError;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, params};
+use sublet_model::{Error, EventId, InvocationState, TenantId, Timestamp};
+use sublet_store::{
+    Bus, EventRecord, Listing, NewDelivery, NewEvent, NewInvocation, Page, PendingDelivery, Published, Waiting,
+};
+
+use crate::command::Batch;
+use crate::fail::{Fail, Outcome};
+use crate::identity::identity_blob;
+use crate::listing::{self, Source};
+use crate::partition::{self, hour_of};
+use crate::row::{Links, blob, bytes_or_null, retry_blob, status_code, status_of};
+use crate::store::SqliteStore;
+
+fn publish(batch: &mut Batch<'_>, events: &[NewEvent], now: Timestamp) -> Outcome<Vec<Published>> {
+    batch.state.reserve.check()?;
+    let shared = batch.shared.clone();
+    let mut identities = shared.identities.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut answers = Vec::with_capacity(events.len());
+    for event in events {
+        if let Some(line) = event.consumes {
+            if batch.conn.prepare_cached("DELETE FROM outbox WHERE id = ?")?.execute([line])? == 0 {
+                answers.push(Published::Consumed);
+                continue;
+            }
+        } else if let Some(identity) = event.identity
+            && let Some(known) = identities.find(&identity.key, now)
+        {
+            answers.push(if known.body == identity.body {
+                Published::Repeated { first: known.first, status: known.status }
+            } else {
+                Published::Conflict { first: known.first }
+            });
+            continue;
+        }
+        insert_event(batch, event)?;
+        for invocation in &event.invocations {
+            enqueue(batch, event, invocation)?;
+        }
+        for delivery in &event.deliveries {
+            insert_delivery(batch, delivery)?;
+        }
+        if let Some(identity) = event.identity {
+            identities.remember(identity, event.id, event.status, now);
+            batch.after.identities.push(identity.key);
+        }
+        answers.push(Published::Accepted);
+    }
+    Ok(answers)
+}
+
+fn insert_event(batch: &mut Batch<'_>, event: &NewEvent) -> Outcome<()> {
+    let sql = batch.state.partitions.for_id(batch.conn, event.id.raw())?;
+    let (links, foreign) = Links::blob(event);
+    let identity = event.identity.as_ref().map(identity_blob);
+    batch.conn.prepare_cached(&sql.insert_event)?.execute(params![
+        event.id.raw(),
+        event.tenant.map(TenantId::raw),
+        foreign.then_some(1),
+        status_code(event.status),
+        event.depth,
+        identity.as_ref().map(<[u8; 24]>::as_slice),
+        bytes_or_null(&links),
+        &event.trace[..],
+        &event.body[..],
+    ])?;
+    Ok(())
+}
+
+fn enqueue(batch: &mut Batch<'_>, event: &NewEvent, new: &NewInvocation) -> Outcome<()> {
+    insert_live(batch, new, Some(event.id), event.depth, InvocationState::Queued)?;
+    batch.after.waiting.push(Waiting {
+        invocation: new.id,
+        tenant: new.tenant,
+        function: new.function,
+        event: event.id,
+        due: new.due,
+        failed: 0,
+        starts: 0,
+        crashed: 0,
+    });
+    Ok(())
+}
+
+/// A new invocation: waiting, or (a synchronous one) running its first attempt.
+pub(crate) fn insert_live(
+    batch: &mut Batch<'_>,
+    new: &NewInvocation,
+    event: Option<EventId>,
+    depth: u8,
+    state: InvocationState,
+) -> Outcome<()> {
+    // The hour must have its tables from here on, since listings walk the hours there are.
+    batch.state.partitions.for_id(batch.conn, new.id.raw())?;
+    let runs = state == InvocationState::Running;
+    let retry = new.retry.as_ref().map(retry_blob);
+    batch.conn.prepare_cached("INSERT INTO live VALUES (?,?,?,?,?,?,?,0,0,?,?,NULL,?)")?.execute(params![
+        new.id.raw(),
+        new.tenant.raw(),
+        new.function.raw(),
+        event.map(EventId::raw),
+        state.code(),
+        new.due.millis(),
+        u32::from(runs),
+        depth,
+        runs.then_some(new.due.millis()),
+        retry.as_ref().map(<[u8; 28]>::as_slice),
+    ])?;
+    Ok(())
+}
+
+fn insert_delivery(batch: &mut Batch<'_>, new: &NewDelivery) -> Outcome<()> {
+    batch.state.partitions.for_id(batch.conn, new.id.raw())?;
+    batch.conn.prepare_cached("INSERT INTO delivery VALUES (?,?,?,?,?,'[]')")?.execute(params![
+        new.id.raw(),
+        new.webhook.as_str(),
+        new.event.raw(),
+        new.tenant.map(TenantId::raw),
+        new.due.millis(),
+    ])?;
+    batch.after.deliveries.push(PendingDelivery {
+        id: new.id,
+        webhook: new.webhook.clone(),
+        event: new.event,
+        attempts: 0,
+        due: new.due,
+    });
+    Ok(())
+}
+
+fn weight(event: &NewEvent) -> usize {
+    // Rows besides the bodies come to about this much.
+    const ROW_BYTES: usize = 128;
+    event.body.len()
+        + event.trace.len()
+        + ROW_BYTES * (1 + event.invocations.len() + event.deliveries.len())
+}
+
+pub(crate) fn read_event(conn: &Connection, id: EventId) -> Outcome<Option<EventRecord>> {
+    let hour = hour_of(id.raw());
+    if !partition::exists(conn, hour)? {
+        return Ok(None);
+    }
+    let sql = format!("SELECT tenant, status, depth, links, trace, body FROM event_{hour} WHERE id = ?");
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query([id.raw()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let links = Links::read(blob(row, 3)?)?;
+    Ok(Some(EventRecord {
+        id,
+        tenant: row.get::<_, Option<i64>>(0)?.map(TenantId::from_raw),
+        status: status_of(row.get(1)?)?,
+        depth: row.get(2)?,
+        trace: blob(row, 4)?.to_vec().into(),
+        body: blob(row, 5)?.to_vec().into(),
+        invocations: links.invocations,
+        deliveries: links.deliveries,
+    }))
+}
+
+/// The body alone, for work and deliveries.
+pub(crate) fn read_body(conn: &Connection, id: EventId) -> Outcome<Option<Vec<u8>>> {
+    let hour = hour_of(id.raw());
+    if !partition::exists(conn, hour)? {
+        return Ok(None);
+    }
+    let mut statement = conn.prepare_cached(&format!("SELECT body FROM event_{hour} WHERE id = ?"))?;
+    let mut rows = statement.query([id.raw()])?;
+    rows.next()?.map(|row| blob(row, 0).map(<[u8]>::to_vec)).transpose()
+}
+
+#[async_trait]
+impl Bus for SqliteStore {
+    async fn publish(&self, events: Vec<NewEvent>, now: Timestamp) -> Result<Vec<Published>, Error> {
+        let bytes = events.iter().map(weight).sum();
+        self.write_bytes(bytes, move |batch| publish(batch, &events, now)).await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<EventRecord>, Error> {
+        self.read(move |conn| read_event(conn, id)).await
+    }
+
+    async fn event_by_identity(&self, key: [u8; 16]) -> Result<Option<EventRecord>, Error> {
+        let known = self.shared().identities.lock().unwrap_or_else(PoisonError::into_inner).event(&key);
+        match known {
+            Some(id) => self.event(id).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn events(&self, tenant: Option<TenantId>, page: Page) -> Result<Listing<EventRecord>, Error> {
+        let (cursor, limit) = listing::start::<EventId>(&page, EventId::raw)?;
+        self.read(move |conn| {
+            let sources = |hour: &partition::Partition| match tenant {
+                None => vec![Source::all(format!("event_{}", hour.hour))],
+                Some(tenant) => vec![Source::of_tenant(format!("event_{}", hour.hour), tenant, hour.has_index("event"))],
+            };
+            let accept = |row: &rusqlite::Row<'_>| match tenant {
+                None => Ok(true),
+                Some(tenant) => Ok(row.get::<_, Option<i64>>(1)? == Some(tenant.raw())),
+            };
+            let found = listing::newest_first(conn, cursor, limit, sources, accept)?;
+            let mut items = Vec::with_capacity(found.ids.len());
+            for id in found.ids {
+                let record = read_event(conn, EventId::from_raw(id))?;
+                items.push(record.ok_or_else(|| Fail::corrupt("an event that was listed and is not there"))?);
+            }
+            Ok(Listing { items, next: found.next.map(|id| EventId::from_raw(id).to_string()) })
+        })
+        .await
+    }
+}

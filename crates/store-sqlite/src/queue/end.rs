@@ -1,0 +1,144 @@
+//! What every ending has in common: the attempt's row, the final record, the outbox line.
+
+use rusqlite::params;
+use sublet_model::{
+    AttemptId, EndReason, EventId, InvocationState, Outcome as AttemptOutcome, Timestamp, UsageSum,
+};
+use sublet_store::AttemptEnd;
+
+use crate::command::Batch;
+use crate::fail::Outcome;
+use crate::ledger::LedgerKey;
+use crate::row::{Live, bytes_or_null, counter};
+
+/// The attempt's row, which is its ledger line; its id joins those of the invocation.
+///
+/// Seam: a body over 16 KiB belongs outside the log (it is written there and again at the checkpoint); result, failure
+/// and log would then be references, made here and resolved in `read`.
+pub(super) fn write_attempt(batch: &mut Batch<'_>, live: &mut Live, number: u32, end: &AttemptEnd) -> Outcome<AttemptId> {
+    let id = batch.state.mint(end.ended);
+    let sql = batch.state.partitions.for_id(batch.conn, id)?;
+    let usage = &end.usage;
+    batch.conn.prepare_cached(&sql.insert_attempt)?.execute(params![
+        id,
+        live.tenant.raw(),
+        live.function.raw(),
+        live.id.raw(),
+        number,
+        end.version,
+        end.outcome.code(),
+        end.started.millis(),
+        end.ended.millis(),
+        counter(usage.wall_us),
+        counter(usage.cpu_us),
+        counter(usage.memory_peak_bytes),
+        counter(usage.memory_limit_bytes),
+        counter(usage.bytes_in),
+        counter(usage.bytes_out),
+        end.result.as_deref(),
+        end.failure.as_deref(),
+        bytes_or_null(&end.log),
+    ])?;
+    live.attempts.extend_from_slice(&id.to_be_bytes());
+    let key = LedgerKey { tenant: live.tenant, hour: end.ended.hour(), function: live.function };
+    let sum = UsageSum::of(usage, end.outcome == AttemptOutcome::Succeeded);
+    batch.after.ledger.push((key, sum, id));
+    Ok(AttemptId::from_raw(id))
+}
+
+/// Back into the queue after an attempt.
+pub(super) fn wait_again(batch: &mut Batch<'_>, live: &mut Live, due: Timestamp) -> Outcome<()> {
+    live.state = InvocationState::Retrying;
+    live.due = due;
+    batch
+        .conn
+        .prepare_cached("UPDATE live SET state = ?, due = ?, failed = ?, crashed = ?, attempts = ? WHERE id = ?")?
+        .execute(params![
+            live.state.code(),
+            due.millis(),
+            live.failed,
+            live.crashed,
+            bytes_or_null(&live.attempts),
+            live.id.raw(),
+        ])?;
+    batch.state.running.remove(&live.id);
+    batch.after.waiting.extend(live.waiting());
+    Ok(())
+}
+
+/// Moves an invocation to where its final record is: in the same transaction it is nowhere else.
+pub(crate) fn bury(
+    batch: &mut Batch<'_>,
+    live: &mut Live,
+    state: InvocationState,
+    reason: Option<EndReason>,
+    at: Timestamp,
+) -> Outcome<()> {
+    live.state = state;
+    let id = live.id.raw();
+    let event = live.event.map(EventId::raw);
+    let attempts = bytes_or_null(&live.attempts);
+    let reason_code = reason.map(EndReason::code);
+    if state == InvocationState::DeadLettered {
+        const SQL: &str = "INSERT INTO dead_letter SELECT tenant, id, function, event, ?2, due, starts, ?3, ?4, depth, \
+             ?5, ?6, retry FROM live WHERE id = ?1";
+        batch.conn.prepare_cached(SQL)?.execute(params![
+            id,
+            reason_code,
+            live.failed,
+            live.crashed,
+            at.millis(),
+            attempts
+        ])?;
+    } else {
+        let sql = batch.state.partitions.for_id(batch.conn, id)?;
+        batch.conn.prepare_cached(&sql.insert_invocation)?.execute(params![
+            id,
+            live.tenant.raw(),
+            live.function.raw(),
+            event,
+            state.code(),
+            reason_code,
+            live.due.millis(),
+            live.starts,
+            live.failed,
+            at.millis(),
+            attempts,
+        ])?;
+    }
+    batch.conn.prepare_cached("DELETE FROM live WHERE id = ?")?.execute([id])?;
+    batch.state.running.remove(&live.id);
+    Ok(())
+}
+
+/// Writes the line that a result event will be made from. `attempt`: the last, when it ended by one.
+pub(super) fn announce(
+    batch: &mut Batch<'_>,
+    live: &Live,
+    reason: Option<EndReason>,
+    ended: Option<Timestamp>,
+    attempt: Option<AttemptId>,
+    now: Timestamp,
+) -> Outcome<i64> {
+    // An attempt's id is new in this commit, so it serves as the line's too.
+    let line = match attempt {
+        Some(attempt) => attempt.raw(),
+        None => batch.state.mint(now),
+    };
+    batch.conn.prepare_cached("INSERT INTO outbox VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)")?.execute(params![
+        line,
+        live.id.raw(),
+        live.tenant.raw(),
+        live.function.raw(),
+        live.event.map(EventId::raw),
+        live.state.code(),
+        reason.map(EndReason::code),
+        live.due.millis(),
+        live.starts,
+        live.failed,
+        ended.map(Timestamp::millis),
+        live.depth,
+        attempt.map(AttemptId::raw),
+    ])?;
+    Ok(line)
+}

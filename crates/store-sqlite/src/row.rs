@@ -1,0 +1,290 @@
+//! How values become columns and back. No JSON in what every life cycle writes: fixed-width numbers in blobs.
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Row, ToSql};
+use sublet_model::{
+    DeliveryId, EndReason, EventId, FunctionId, InvocationId, InvocationState, Millis, RetryPolicy, TenantId, Timestamp,
+};
+use sublet_store::{EventStatus, InvocationRecord, NewEvent, RejectReason, Waiting};
+
+use crate::fail::{Fail, Outcome};
+
+pub(crate) fn status_code(status: EventStatus) -> u8 {
+    match status {
+        EventStatus::Matched => 0,
+        EventStatus::Unmatched => 1,
+        EventStatus::Rejected(RejectReason::UnknownTenant) => 2,
+        EventStatus::Rejected(RejectReason::SuspendedTenant) => 3,
+        EventStatus::Rejected(RejectReason::Loop) => 4,
+    }
+}
+
+pub(crate) fn status_of(code: u8) -> Outcome<EventStatus> {
+    match code {
+        0 => Ok(EventStatus::Matched),
+        1 => Ok(EventStatus::Unmatched),
+        2 => Ok(EventStatus::Rejected(RejectReason::UnknownTenant)),
+        3 => Ok(EventStatus::Rejected(RejectReason::SuspendedTenant)),
+        4 => Ok(EventStatus::Rejected(RejectReason::Loop)),
+        other => Err(Fail::corrupt(format!("event status {other}"))),
+    }
+}
+
+pub(crate) fn state_of(code: u8) -> Outcome<InvocationState> {
+    InvocationState::from_code(code).ok_or_else(|| Fail::corrupt(format!("invocation state {code}")))
+}
+
+pub(crate) fn reason_of(code: Option<u8>) -> Outcome<Option<EndReason>> {
+    match code {
+        None => Ok(None),
+        Some(code) => match EndReason::from_code(code) {
+            Some(reason) => Ok(Some(reason)),
+            None => Err(Fail::corrupt(format!("end reason {code}"))),
+        },
+    }
+}
+
+/// A column that is empty more often than not: null is a byte, an empty blob is one too, but null tells them apart.
+pub(crate) fn bytes_or_null(bytes: &[u8]) -> Option<&[u8]> {
+    if bytes.is_empty() { None } else { Some(bytes) }
+}
+
+/// attempts, age, backoff, backoff_max: little-endian, 4 + 3 × 8 bytes.
+pub(crate) fn retry_blob(policy: &RetryPolicy) -> [u8; 28] {
+    let mut blob = [0; 28];
+    blob[..4].copy_from_slice(&policy.attempts.to_le_bytes());
+    for (slot, span) in blob[4..].chunks_exact_mut(8).zip([policy.age, policy.backoff, policy.backoff_max]) {
+        slot.copy_from_slice(&span.0.to_le_bytes());
+    }
+    blob
+}
+
+pub(crate) fn retry_of(blob: Option<&[u8]>) -> Outcome<Option<RetryPolicy>> {
+    let Some(blob) = blob else { return Ok(None) };
+    let fixed: [u8; 28] = blob.try_into().map_err(|_| Fail::corrupt("retry policy"))?;
+    let span = |at: usize| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&fixed[at..at + 8]);
+        Millis(u64::from_le_bytes(bytes))
+    };
+    let attempts = u32::from_le_bytes([fixed[0], fixed[1], fixed[2], fixed[3]]);
+    Ok(Some(RetryPolicy { attempts, age: span(4), backoff: span(12), backoff_max: span(20) }))
+}
+
+/// Ids one after the other, 8 bytes each.
+pub(crate) fn ids_of(blob: &[u8]) -> impl Iterator<Item = i64> + '_ {
+    blob.chunks_exact(8).map(|chunk| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(chunk);
+        i64::from_be_bytes(bytes)
+    })
+}
+
+/// What an event led to: invocations of its own tenant, of others, and deliveries.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Links {
+    pub(crate) invocations: Vec<InvocationId>,
+    /// The tenant of each of `invocations`; `None`: the event's own.
+    pub(crate) tenants: Vec<Option<TenantId>>,
+    pub(crate) deliveries: Vec<DeliveryId>,
+}
+
+const LINK_OWN: u8 = 0;
+const LINK_FOREIGN: u8 = 1;
+const LINK_DELIVERY: u8 = 2;
+
+impl Links {
+    /// The column, and whether it holds an invocation of another tenant.
+    pub(crate) fn blob(event: &NewEvent) -> (Vec<u8>, bool) {
+        let mut blob = Vec::with_capacity(9 * (event.invocations.len() + event.deliveries.len()));
+        let mut foreign = false;
+        for invocation in &event.invocations {
+            let own = event.tenant == Some(invocation.tenant);
+            blob.push(if own { LINK_OWN } else { LINK_FOREIGN });
+            blob.extend_from_slice(&invocation.id.raw().to_be_bytes());
+            if !own {
+                foreign = true;
+                blob.extend_from_slice(&invocation.tenant.raw().to_be_bytes());
+            }
+        }
+        for delivery in &event.deliveries {
+            blob.push(LINK_DELIVERY);
+            blob.extend_from_slice(&delivery.id.raw().to_be_bytes());
+        }
+        (blob, foreign)
+    }
+
+    pub(crate) fn read(blob: &[u8]) -> Outcome<Links> {
+        let mut links = Links::default();
+        let mut rest = blob;
+        let corrupt = || Fail::corrupt("links of an event");
+        let take = |rest: &mut &[u8]| -> Outcome<i64> {
+            let (number, tail) = rest.split_first_chunk::<8>().ok_or_else(corrupt)?;
+            *rest = tail;
+            Ok(i64::from_be_bytes(*number))
+        };
+        while let Some((kind, tail)) = rest.split_first() {
+            rest = tail;
+            let id = take(&mut rest)?;
+            match *kind {
+                LINK_OWN => {
+                    links.invocations.push(InvocationId::from_raw(id));
+                    links.tenants.push(None);
+                }
+                LINK_FOREIGN => {
+                    links.invocations.push(InvocationId::from_raw(id));
+                    links.tenants.push(Some(TenantId::from_raw(take(&mut rest)?)));
+                }
+                LINK_DELIVERY => links.deliveries.push(DeliveryId::from_raw(id)),
+                _ => return Err(corrupt()),
+            }
+        }
+        Ok(links)
+    }
+}
+
+/// A row of `live`, as the writer works on it.
+#[derive(Debug, Clone)]
+pub(crate) struct Live {
+    pub(crate) id: InvocationId,
+    pub(crate) tenant: TenantId,
+    pub(crate) function: FunctionId,
+    /// `None`: a synchronous invoke.
+    pub(crate) event: Option<EventId>,
+    pub(crate) state: InvocationState,
+    pub(crate) due: Timestamp,
+    pub(crate) starts: u32,
+    pub(crate) failed: u32,
+    pub(crate) crashed: u32,
+    pub(crate) depth: u8,
+    /// When the last attempt started.
+    pub(crate) claimed: Timestamp,
+    /// Ids, 8 bytes each.
+    pub(crate) attempts: Vec<u8>,
+}
+
+impl Live {
+    pub(crate) const COLUMNS: &'static str =
+        "id, tenant, function, event, state, due, starts, failed, crashed, depth, claimed, attempts";
+
+    pub(crate) fn read(row: &Row<'_>) -> Outcome<Live> {
+        Ok(Live {
+            id: InvocationId::from_raw(row.get(0)?),
+            tenant: TenantId::from_raw(row.get(1)?),
+            function: FunctionId::from_raw(row.get(2)?),
+            event: row.get::<_, Option<i64>>(3)?.map(EventId::from_raw),
+            state: state_of(row.get(4)?)?,
+            due: moment(row, 5)?,
+            starts: row.get(6)?,
+            failed: row.get(7)?,
+            crashed: row.get(8)?,
+            depth: row.get(9)?,
+            claimed: Timestamp::from_millis(row.get::<_, Option<i64>>(10)?.unwrap_or(0)),
+            attempts: blob(row, 11)?.to_vec(),
+        })
+    }
+
+    /// As the scheduler holds it; `None` for a synchronous invoke.
+    pub(crate) fn waiting(&self) -> Option<Waiting> {
+        Some(Waiting {
+            invocation: self.id,
+            tenant: self.tenant,
+            function: self.function,
+            event: self.event?,
+            due: self.due,
+            failed: self.failed,
+            starts: self.starts,
+            crashed: self.crashed,
+        })
+    }
+
+    pub(crate) fn record(&self) -> InvocationRecord {
+        InvocationRecord {
+            id: self.id,
+            tenant: self.tenant,
+            function: self.function,
+            event: self.event,
+            state: self.state,
+            reason: None,
+            due: self.due,
+            starts: self.starts,
+            failed: self.failed,
+            ended: None,
+        }
+    }
+}
+
+pub(crate) fn moment(row: &Row<'_>, index: usize) -> Outcome<Timestamp> {
+    Ok(Timestamp::from_millis(row.get(index)?))
+}
+
+/// A blob or text column; null reads as empty.
+pub(crate) fn blob<'a>(row: &'a Row<'_>, index: usize) -> Outcome<&'a [u8]> {
+    match row.get_ref(index)? {
+        ValueRef::Null => Ok(&[]),
+        ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Ok(bytes),
+        _ => Err(Fail::corrupt("a number where bytes belong")),
+    }
+}
+
+/// A counter as it is stored: the signed number of the same bits.
+pub(crate) fn counter(value: u64) -> impl ToSql {
+    value.cast_signed()
+}
+
+pub(crate) fn counter_of(row: &Row<'_>, index: usize) -> Outcome<u64> {
+    Ok(row.get::<_, i64>(index)?.cast_unsigned())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use sublet_store::{NewDelivery, NewInvocation};
+
+    use super::*;
+
+    #[test]
+    fn links_come_back_with_the_tenants_of_foreign_invocations() {
+        let (own, other) = (TenantId::from_raw(7), TenantId::from_raw(8));
+        let invocation = |id, tenant| NewInvocation {
+            id: InvocationId::from_raw(id),
+            tenant,
+            function: FunctionId::from_raw(1),
+            event: None,
+            due: Timestamp::ZERO,
+            retry: None,
+        };
+        let delivery = NewDelivery {
+            id: DeliveryId::from_raw(3),
+            webhook: "hook".parse().unwrap(),
+            event: EventId::from_raw(9),
+            tenant: None,
+            due: Timestamp::ZERO,
+        };
+        let event = NewEvent {
+            id: EventId::from_raw(9),
+            tenant: Some(own),
+            identity: None,
+            depth: 0,
+            status: EventStatus::Matched,
+            trace: Bytes::new(),
+            body: Bytes::new(),
+            invocations: vec![invocation(1, own), invocation(2, other)],
+            deliveries: vec![delivery],
+            consumes: None,
+        };
+        let (blob, foreign) = Links::blob(&event);
+        assert!(foreign);
+        let links = Links::read(&blob).unwrap();
+        assert_eq!(links.invocations, [InvocationId::from_raw(1), InvocationId::from_raw(2)]);
+        assert_eq!(links.tenants, [None, Some(other)]);
+        assert_eq!(links.deliveries, [DeliveryId::from_raw(3)]);
+        assert!(Links::read(&blob[..blob.len() - 1]).is_err());
+    }
+
+    #[test]
+    fn a_retry_policy_comes_back() {
+        let policy = RetryPolicy { attempts: 185, age: Millis(7), backoff: Millis(1 << 40), backoff_max: Millis(9) };
+        assert_eq!(retry_of(Some(&retry_blob(&policy))).unwrap(), Some(policy));
+    }
+}

@@ -1,0 +1,33 @@
+//! The schema's versions. A migration is a numbered SQL file that is never changed once released; each runs in its own
+//! transaction together with the new number, so that a start that dies in the middle goes on where it was.
+
+use rusqlite::Connection;
+use sublet_model::Error;
+
+/// In order; the first is version 1.
+const MIGRATIONS: [&str; 1] = [include_str!("0001.sql")];
+
+/// The tables of one hour, `{hour}` standing for its number. A migration that changes it also changes the hours there are.
+pub(crate) const HOUR: &str = include_str!("hour.sql");
+
+/// The newest version this program knows.
+pub const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// Errors: `Unavailable` for a database of a newer program, which is left as it is.
+pub(crate) fn migrate(conn: &Connection) -> Result<(), Error> {
+    let found: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(Error::internal)?;
+    if found > VERSION {
+        return Err(Error::unavailable(format!(
+            "database has schema {found}, this program knows up to {VERSION}: run a newer sublet"
+        )));
+    }
+    for (version, migration) in (1..).zip(MIGRATIONS) {
+        if version <= found {
+            continue;
+        }
+        let step = format!("BEGIN IMMEDIATE; {migration}; PRAGMA user_version = {version}; COMMIT;");
+        conn.execute_batch(&step).map_err(Error::internal)?;
+        tracing::info!(schema.version = version, "the database's schema is now {version}");
+    }
+    Ok(())
+}

@@ -1,0 +1,340 @@
+//! The one thread that writes: it takes what has queued up, carries it out in one transaction, and answers after the
+//! commit. One fsync serves them all; while it runs, the next batch queues up.
+//!
+//! Not here: what the verbs do. Invariants: commands are carried out in the order they were handed over; nothing is
+//! answered or announced before it is durable; a batch that fails takes down only the command that broke it.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use sublet_model::Error;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::command::{After, Batch, Command};
+use crate::disk::DirectoryLock;
+use crate::fail::Fail;
+use crate::ledger;
+use crate::option::{
+    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, CHECKPOINT_GAP, CHECKPOINT_GAP_LONG, CHECKPOINT_PAGES, LEDGER_FLUSH_EVERY,
+};
+use crate::state::{Shared, State};
+
+pub(crate) enum Message {
+    Command(Box<dyn Command>),
+    /// Brings the log into the database now.
+    Checkpoint(oneshot::Sender<()>),
+    /// Writes a slice of the ledger's sums; answers whether more wait.
+    FlushLedger(oneshot::Sender<bool>),
+    /// Ends the thread once everything before is durable.
+    Close(oneshot::Sender<()>),
+}
+
+pub(crate) struct Writer {
+    conn: Connection,
+    state: State,
+    shared: Arc<Shared>,
+    messages: Receiver<Message>,
+    /// Pages in the log at which a checkpoint no longer waits for a gap.
+    log_pages_max: u64,
+    /// Pages in the log that are not yet in the database.
+    log_pages: u64,
+    ledger_flushed: Instant,
+    /// Why nothing is written any more.
+    broken: Option<String>,
+    // Last, so that the connection is closed before the directory is let go.
+    lock: DirectoryLock,
+}
+
+enum Next {
+    Message(Message),
+    Gap,
+    End,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        conn: Connection,
+        state: State,
+        shared: Arc<Shared>,
+        messages: Receiver<Message>,
+        log_pages_max: u64,
+        lock: DirectoryLock,
+    ) -> Writer {
+        let ledger_flushed = Instant::now();
+        Writer { conn, state, shared, messages, log_pages_max, log_pages: 0, ledger_flushed, broken: None, lock }
+    }
+
+    /// Until every sender is gone, or `Close`.
+    pub(crate) fn run(mut self) {
+        let mut commands: Vec<Box<dyn Command>> = Vec::with_capacity(BATCH_COMMANDS_MAX);
+        loop {
+            let first = match self.next() {
+                Next::Message(message) => message,
+                Next::Gap => {
+                    self.use_gap();
+                    continue;
+                }
+                Next::End => break,
+            };
+            let control = self.gather(first, &mut commands);
+            self.run_batch(&mut commands);
+            if self.log_pages >= self.log_pages_max {
+                self.checkpoint();
+            }
+            match control {
+                None => {}
+                Some(Message::Checkpoint(done)) => {
+                    self.checkpoint();
+                    let _ = done.send(());
+                }
+                Some(Message::FlushLedger(done)) => {
+                    let more = self.broken.is_none() && self.ledger_waits() && self.flush_ledger();
+                    let _ = done.send(more && self.ledger_waits());
+                }
+                Some(Message::Close(done)) => {
+                    self.end();
+                    let _ = done.send(());
+                    return;
+                }
+                Some(Message::Command(_)) => {}
+            }
+        }
+        self.end();
+    }
+
+    /// The last words: sums that are only in memory are written, though the attempt rows would give them back. The
+    /// connection is closed before the directory is let go.
+    fn end(mut self) {
+        while self.broken.is_none() && self.ledger_waits() && self.flush_ledger() {}
+        self.checkpoint();
+        let Writer { conn, lock, .. } = self;
+        drop(conn);
+        drop(lock);
+    }
+
+    /// Everything that is there already, up to the bounds of a batch. A control message ends the batch and comes back.
+    fn gather(&mut self, first: Message, commands: &mut Vec<Box<dyn Command>>) -> Option<Message> {
+        let mut bytes = 0;
+        let mut next = Some(first);
+        loop {
+            match next {
+                Some(Message::Command(command)) => {
+                    bytes += command.weight();
+                    commands.push(command);
+                }
+                Some(control) => return Some(control),
+                None => return None,
+            }
+            if commands.len() >= BATCH_COMMANDS_MAX || bytes >= BATCH_BYTES_MAX {
+                return None;
+            }
+            next = match self.messages.try_recv() {
+                Ok(message) => Some(message),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+            };
+        }
+    }
+
+    fn next(&mut self) -> Next {
+        match self.patience() {
+            None => self.messages.recv().map_or(Next::End, Next::Message),
+            Some(patience) => match self.messages.recv_timeout(patience) {
+                Ok(message) => Next::Message(message),
+                Err(RecvTimeoutError::Timeout) => Next::Gap,
+                Err(RecvTimeoutError::Disconnected) => Next::End,
+            },
+        }
+    }
+
+    /// How long to wait before a gap is put to use; `None`: there is nothing to use it for.
+    fn patience(&self) -> Option<Duration> {
+        if self.broken.is_some() {
+            return None;
+        }
+        let flush = self.ledger_waits().then(|| LEDGER_FLUSH_EVERY.saturating_sub(self.ledger_flushed.elapsed()));
+        let checkpoint = match self.log_pages {
+            0 => None,
+            pages if pages >= CHECKPOINT_PAGES => Some(CHECKPOINT_GAP),
+            _ => Some(CHECKPOINT_GAP_LONG),
+        };
+        match (flush, checkpoint) {
+            (Some(flush), Some(checkpoint)) => Some(flush.min(checkpoint)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    fn use_gap(&mut self) {
+        if self.ledger_is_due() {
+            self.flush_ledger();
+        } else if self.log_pages > 0 {
+            self.checkpoint();
+        }
+    }
+
+    fn ledger_waits(&self) -> bool {
+        self.shared.ledger.lock().unwrap_or_else(PoisonError::into_inner).waits()
+    }
+
+    fn ledger_is_due(&self) -> bool {
+        self.ledger_waits() && self.ledger_flushed.elapsed() >= LEDGER_FLUSH_EVERY
+    }
+
+    /// One slice in a transaction of its own. Answers whether it was written.
+    fn flush_ledger(&mut self) -> bool {
+        let flushed = self.transact(&mut [], true).is_ok();
+        self.note_log();
+        flushed
+    }
+
+    fn run_batch(&mut self, commands: &mut Vec<Box<dyn Command>>) {
+        if commands.is_empty() {
+            return;
+        }
+        if let Some(why) = &self.broken {
+            for command in commands.drain(..) {
+                command.answer(Err(Error::unavailable(why.clone())));
+            }
+            return;
+        }
+        let flush = self.ledger_is_due();
+        match self.transact(commands, flush) {
+            Ok(()) => commands.drain(..).for_each(|command| command.answer(Ok(()))),
+            Err(fail) if commands.len() == 1 || self.broken.is_some() => self.refuse(commands, fail),
+            Err(_) => {
+                for command in commands.drain(..) {
+                    let mut alone = vec![command];
+                    match self.transact(&mut alone, false) {
+                        Ok(()) => alone.into_iter().for_each(|command| command.answer(Ok(()))),
+                        Err(fail) => self.refuse(&mut alone, fail),
+                    }
+                }
+            }
+        }
+        self.note_log();
+    }
+
+    fn refuse(&mut self, commands: &mut Vec<Box<dyn Command>>, fail: Fail) {
+        let error = fail.into_error();
+        if error.source_text.is_some() {
+            tracing::error!(error = %error, "a write to the store failed");
+        }
+        for command in commands.drain(..) {
+            command.answer(Err(error.clone()));
+        }
+    }
+
+    /// Carries out `commands` in one transaction and makes known what follows. On an error nothing happened.
+    fn transact(&mut self, commands: &mut [Box<dyn Command>], flush_ledger: bool) -> Result<(), Fail> {
+        let mut batch =
+            Batch { conn: &self.conn, state: &mut self.state, shared: &self.shared, after: After::default() };
+        let done = write(&mut batch, commands, flush_ledger);
+        let after = batch.after;
+        match done {
+            Ok(()) => {
+                if flush_ledger {
+                    self.ledger_flushed = Instant::now();
+                }
+                self.make_known(after);
+                Ok(())
+            }
+            Err(fail) => {
+                self.undo(after, &fail);
+                Err(fail)
+            }
+        }
+    }
+
+    fn make_known(&mut self, after: After) {
+        if !after.ledger.is_empty() {
+            let mut memory = self.shared.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            for (key, sum, attempt) in after.ledger {
+                memory.count(key, sum, attempt);
+            }
+        }
+        if let Some(sender) = after.arrivals {
+            self.state.arrivals = sender;
+        }
+        if let Some(sender) = after.delivery_arrivals {
+            self.state.delivery_arrivals = Some(sender);
+        }
+        announce(&mut self.state.arrivals, after.waiting);
+        announce(&mut self.state.delivery_arrivals, after.deliveries);
+        if after.registry_changed {
+            self.shared.revision.send_modify(|revision| *revision += 1);
+        }
+    }
+
+    /// Brings memory back to what the disk holds.
+    fn undo(&mut self, after: After, fail: &Fail) {
+        if !self.conn.is_autocommit() {
+            drop(self.conn.execute_batch("ROLLBACK"));
+        }
+        let mut identities = self.shared.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in &after.identities {
+            identities.forget(key);
+        }
+        drop(identities);
+        let reloaded = self.state.reload(&self.conn);
+        if fail.is_fatal() || reloaded.is_err() {
+            tracing::error!(cause = ?fail, "the store stops writing: what its disk holds is no longer known");
+            self.broken = Some("the store's disk failed; restart when it is mended".to_owned());
+        }
+    }
+
+    /// Asks SQLite how many pages of the log are not yet in the database; does no work.
+    fn note_log(&mut self) {
+        self.log_pages = self.log_command("PRAGMA wal_checkpoint(NOOP)").unwrap_or(self.log_pages);
+    }
+
+    /// Brings the log into the database as far as readers let it. The log keeps its length: the next commit starts at
+    /// its beginning again, on blocks that are there.
+    fn checkpoint(&mut self) {
+        if self.broken.is_some() {
+            return;
+        }
+        match self.log_command("PRAGMA wal_checkpoint(PASSIVE)") {
+            // A reader that holds an old snapshot keeps pages back: try again in a long gap, not at once.
+            Ok(left) => self.log_pages = left.min(CHECKPOINT_PAGES - 1),
+            Err(error) => tracing::warn!(error = %error, "a checkpoint failed; it is tried again"),
+        }
+    }
+
+    fn log_command(&self, pragma: &str) -> rusqlite::Result<u64> {
+        self.conn.prepare_cached(pragma)?.query_row([], |row| {
+            let (in_log, done): (i64, i64) = (row.get(1)?, row.get(2)?);
+            Ok(u64::try_from(in_log - done).unwrap_or(0))
+        })
+    }
+}
+
+/// The transaction. The ledger's lock is held over the commit when a slice of it is written, so that no reader sees the
+/// slice both in memory and in its rows, or in neither.
+fn write(batch: &mut Batch<'_>, commands: &mut [Box<dyn Command>], flush_ledger: bool) -> Result<(), Fail> {
+    batch.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    for command in commands.iter_mut() {
+        command.apply(batch)?;
+    }
+    if !flush_ledger {
+        batch.conn.prepare_cached("COMMIT")?.execute([])?;
+        return Ok(());
+    }
+    let mut memory = batch.shared.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+    let rows = ledger::write_slice(batch.conn, &mut memory)?;
+    batch.conn.prepare_cached("COMMIT")?.execute([])?;
+    memory.slice_is_written(rows);
+    Ok(())
+}
+
+/// Tells the receiver, if there is one; a receiver that was dropped is none.
+fn announce<T>(receiver: &mut Option<mpsc::UnboundedSender<Vec<T>>>, rows: Vec<T>) {
+    if rows.is_empty() {
+        return;
+    }
+    if let Some(sender) = receiver
+        && sender.send(rows).is_err()
+    {
+        *receiver = None;
+    }
+}
