@@ -17,10 +17,10 @@ use args::{Args, Command};
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let mut words = std::env::args();
+    let mut words = std::env::args_os();
     // A worker process: it must not start a runtime, read the environment or print before it is jailed.
-    if words.nth(1).as_deref() == Some(node::WORKER_COMMAND) {
-        return sublet_sandbox::worker::main();
+    if words.nth(1).is_some_and(|word| word == node::WORKER_COMMAND) {
+        return sublet_sandbox::worker::main(words);
     }
     let args = Args::parse();
     if rustls::crypto::ring::default_provider().install_default().is_err() {
