@@ -25,7 +25,9 @@ pub use sublet_model::{Error, Timestamp};
 
 pub use bus::{Bus, EventRecord, EventStatus, Identity, NewEvent, Published, RejectReason};
 pub use code::{CodeStore, ObjectHash};
-pub use delivery::{Deliveries, DeliveryAttempt, DeliveryNext, DeliveryRecord, NewDelivery, PendingDelivery};
+pub use delivery::{
+    Deliveries, DeliveryAttempt, DeliveryNext, DeliveryRecord, DeliveryState, NewDelivery, PendingDelivery,
+};
 pub use ledger::{Ledger, UsageQuery, UsageRow};
 pub use memory::MemoryStore;
 pub use page::{Listing, Page};

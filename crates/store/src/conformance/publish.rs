@@ -1,0 +1,242 @@
+//! Accepting events: what is written, and when a repeat is one.
+
+use std::time::Duration;
+
+use sublet_model::limit::IDENTITY_WINDOW;
+use sublet_model::{ErrorKind, InvocationState, RetryPolicy};
+
+use super::world::{World, identity, refusal};
+use crate::{Balance, EventStatus, Published, RejectReason};
+
+pub(super) async fn an_accepted_event_is_there_with_what_it_led_to(world: &mut World) {
+    let acme = world.tenant("acme").await;
+    let mut event = world.matched(&acme);
+    event.invocations.push(world.invocation(&acme, Some(event.id)));
+    event.deliveries = world.delivered(&acme, "crm").deliveries;
+    event.deliveries[0].event = event.id;
+    event.depth = 3;
+    world.accept(event.clone()).await;
+
+    let kept = world.store().event(event.id).await.unwrap().unwrap();
+    assert_eq!((kept.tenant, kept.depth, kept.status), (Some(acme.id), 3, EventStatus::Matched));
+    assert_eq!((&kept.trace, &kept.body), (&event.trace, &event.body));
+    assert_eq!(kept.invocations, [event.invocations[0].id, event.invocations[1].id]);
+    assert_eq!(kept.deliveries, [event.deliveries[0].id]);
+    for new in &event.invocations {
+        let record = world.record(&acme, new.id).await;
+        assert_eq!((record.event, record.function, record.due), (Some(event.id), acme.function, new.due));
+        assert_eq!((record.state, record.starts, record.failed), (InvocationState::Queued, 0, 0));
+        assert_eq!((record.reason, record.ended), (None, None));
+    }
+    let balance = world.store().balance(acme.id).await.unwrap();
+    assert_eq!(balance, Balance { accepted: 2, waiting: 2, ..Balance::default() });
+
+    let photo = world.photograph().await;
+    world.restart().await;
+    assert_eq!(world.photograph().await, photo, "after a crash");
+    assert_eq!(world.store().event(event.id).await.unwrap(), Some(kept));
+}
+
+pub(super) async fn events_that_never_run_are_kept_with_their_status(world: &mut World) {
+    let acme = world.tenant("acme").await;
+    let statuses = [
+        (None, EventStatus::Rejected(RejectReason::UnknownTenant)),
+        (Some(acme.id), EventStatus::Rejected(RejectReason::SuspendedTenant)),
+        (Some(acme.id), EventStatus::Rejected(RejectReason::Loop)),
+        (Some(acme.id), EventStatus::Unmatched),
+        (Some(acme.id), EventStatus::Matched),
+    ];
+    let mut ids = Vec::new();
+    for (tenant, status) in statuses {
+        let mut event = world.event(tenant);
+        event.status = status;
+        ids.push(event.id);
+        world.accept(event).await;
+    }
+    world.restart().await;
+    for (id, (tenant, status)) in ids.into_iter().zip(statuses) {
+        let kept = world.store().event(id).await.unwrap().unwrap();
+        assert_eq!((kept.tenant, kept.status), (tenant, status));
+        assert!(kept.invocations.is_empty() && kept.deliveries.is_empty());
+    }
+}
+
+pub(super) async fn a_batch_is_answered_entry_by_entry_in_order(world: &mut World) {
+    let acme = world.tenant("acme").await;
+    assert_eq!(world.publish(Vec::new()).await, []);
+
+    let mut known = world.matched(&acme);
+    known.identity = Some(identity(1, 1));
+    world.accept(known.clone()).await;
+
+    let [fresh, mut repeat, mut conflict, mut gone, last] = std::array::from_fn(|_| world.matched(&acme));
+    repeat.identity = Some(identity(1, 1));
+    conflict.identity = Some(identity(1, 2));
+    gone.consumes = Some(77);
+    let ids = [&fresh, &repeat, &conflict, &gone, &last].map(|event| event.id);
+    let answers = world.publish(vec![fresh, repeat, conflict, gone, last]).await;
+    let (first, status) = (known.id, EventStatus::Matched);
+    let expected = [
+        Published::Accepted,
+        Published::Repeated { first, status },
+        Published::Conflict { first },
+        Published::Consumed,
+        Published::Accepted,
+    ];
+    assert_eq!(answers, expected);
+    for (id, answer) in ids.into_iter().zip(expected) {
+        let there = world.store().event(id).await.unwrap().is_some();
+        assert_eq!(there, answer == Published::Accepted, "{answer:?}");
+    }
+    assert_eq!(world.store().balance(acme.id).await.unwrap().accepted, 3);
+}
+
+pub(super) async fn a_repeat_with_the_same_body_gets_the_first_answer(world: &mut World) {
+    let acme = world.tenant("acme").await;
+    let mut event = world.matched(&acme);
+    event.identity = Some(identity(1, 1));
+    let again = event.clone();
+    world.accept(event.clone()).await;
+    let photo = world.photograph().await;
+
+    let repeated = Published::Repeated { first: event.id, status: EventStatus::Matched };
+    assert_eq!(world.publish(vec![again]).await, [repeated], "the very same entry");
+    let mut other = world.matched(&acme);
+    other.identity = event.identity;
+    // What it would lead to today is not what counts: the answer is the first one's.
+    other.status = EventStatus::Unmatched;
+    assert_eq!(world.publish(vec![other]).await, [repeated], "another entry of that identity");
+    assert_eq!(world.photograph().await, photo, "nothing was written");
+}
+
+pub(super) async fn a_repeat_with_another_body_is_a_conflict(world: &mut World) {
+    let acme = world.tenant("acme").await;
+    let mut event = world.matched(&acme);
+    event.identity = Some(identity(1, 1));
+    world.accept(event.clone()).await;
+    let photo = world.photograph().await;
+
+    let mut other = world.matched(&acme);
+    other.identity = Some(identity(1, 2));
+    assert_eq!(world.publish(vec![other]).await, [Published::Conflict { first: event.id }]);
+    assert_eq!(world.photograph().await, photo, "nothing was written");
+
+    let mut third = world.matched(&acme);
+    third.identity = Some(identity(2, 1));
+    assert_eq!(world.publish(vec![third]).await, [Published::Accepted], "another identity");
+}
+
+pub(super) async fn entries_of_one_call_with_one_identity_see_each_other(world: &mut World) {
+    let acme = world.tenant("acme").await;
+    let [mut one, mut same, mut different] = std::array::from_fn(|_| world.matched(&acme));
+    one.identity = Some(identity(1, 1));
+    same.identity = Some(identity(1, 1));
+    different.identity = Some(identity(1, 2));
+    let first = one.id;
+    let answers = world.publish(vec![one, same, different]).await;
+    let repeated = Published::Repeated { first, status: EventStatus::Matched };
+    assert_eq!(answers, [Published::Accepted, repeated, Published::Conflict { first }]);
+    assert_eq!(world.store().balance(acme.id).await.unwrap().accepted, 1);
+}
+
+pub(super) async fn an_identity_is_remembered_across_a_crash(world: &mut World) {
+    let acme = world.tenant("acme").await;
+    let mut event = world.matched(&acme);
+    event.identity = Some(identity(1, 1));
+    world.accept(event.clone()).await;
+    world.pass(IDENTITY_WINDOW / 2);
+    world.restart().await;
+
+    let mut again = world.matched(&acme);
+    again.identity = Some(identity(1, 1));
+    let mut other = world.matched(&acme);
+    other.identity = Some(identity(1, 2));
+    let (first, status) = (event.id, EventStatus::Matched);
+    let answers = world.publish(vec![again, other]).await;
+    assert_eq!(answers, [Published::Repeated { first, status }, Published::Conflict { first }]);
+}
+
+pub(super) async fn an_identity_is_free_again_after_its_window(world: &mut World) {
+    let acme = world.tenant("acme").await;
+    let mut event = world.matched(&acme);
+    event.identity = Some(identity(1, 1));
+    world.accept(event.clone()).await;
+
+    world.pass(IDENTITY_WINDOW - Duration::from_secs(1));
+    let mut again = world.matched(&acme);
+    again.identity = event.identity;
+    let repeated = Published::Repeated { first: event.id, status: EventStatus::Matched };
+    assert_eq!(world.publish(vec![again.clone()]).await, [repeated], "a repeat does not lengthen the window");
+
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.publish(vec![again.clone()]).await, [Published::Accepted]);
+    let mut third = world.matched(&acme);
+    third.identity = event.identity;
+    let repeated = Published::Repeated { first: again.id, status: EventStatus::Matched };
+    assert_eq!(world.publish(vec![third.clone()]).await, [repeated], "the window of the newer one");
+
+    world.pass(IDENTITY_WINDOW + Duration::from_secs(1));
+    world.restart().await;
+    assert_eq!(world.publish(vec![third]).await, [Published::Accepted], "a crash does not lengthen it either");
+}
+
+pub(super) async fn events_without_an_identity_are_never_repeats(world: &mut World) {
+    let acme = world.tenant("acme").await;
+    let [one, mut two] = std::array::from_fn(|_| world.matched(&acme));
+    two.body = one.body.clone();
+    assert_eq!(world.publish(vec![one, two]).await, [Published::Accepted, Published::Accepted]);
+}
+
+pub(super) async fn an_event_is_found_by_its_identity(world: &mut World) {
+    let acme = world.tenant("acme").await;
+    let mut event = world.matched(&acme);
+    event.identity = Some(identity(1, 1));
+    world.accept(event.clone()).await;
+    let found = world.store().event_by_identity([1; 16]).await.unwrap().unwrap();
+    assert_eq!(found, world.store().event(event.id).await.unwrap().unwrap());
+    assert_eq!(world.store().event_by_identity([2; 16]).await.unwrap(), None);
+
+    world.restart().await;
+    assert_eq!(world.store().event_by_identity([1; 16]).await.unwrap(), Some(found));
+
+    world.pass(IDENTITY_WINDOW + Duration::from_secs(1));
+    let mut newer = world.matched(&acme);
+    newer.identity = event.identity;
+    world.accept(newer.clone()).await;
+    let found = world.store().event_by_identity([1; 16]).await.unwrap().unwrap();
+    assert_eq!(found.id, newer.id, "of several the newest");
+}
+
+pub(super) async fn an_id_in_use_refuses_the_whole_call(world: &mut World) {
+    let acme = world.tenant("acme").await;
+    let event = world.matched(&acme);
+    world.accept(event.clone()).await;
+    let photo = world.photograph().await;
+    let other = world.matched(&acme);
+    let answer = world.store().publish(vec![other.clone(), event], world.now).await;
+    assert_eq!(refusal(answer), ErrorKind::Conflict);
+    assert_eq!(world.photograph().await, photo, "nothing was written");
+    world.accept(other).await;
+}
+
+pub(super) async fn what_to_run_is_the_event_with_its_policy_and_depth(world: &mut World) {
+    let acme = world.tenant("acme").await;
+    let retry = Some(RetryPolicy { attempts: 7, ..RetryPolicy::default() });
+    let mut event = world.matched(&acme);
+    event.depth = 4;
+    event.invocations[0].retry = retry.clone();
+    event.invocations.push(world.invocation(&acme, Some(event.id)));
+    let [with, without] = [event.invocations[0].id, event.invocations[1].id];
+    world.accept(event.clone()).await;
+    world.restart().await;
+
+    let work = world.store().work(acme.id, with).await.unwrap().unwrap();
+    assert_eq!((&work.body, &work.retry, work.depth), (&event.body, &retry, 4));
+    let lease = world.claim(&acme, with).await;
+    assert_eq!(world.store().work(acme.id, with).await.unwrap(), Some(work), "while it runs");
+    let work = world.store().work(acme.id, without).await.unwrap().unwrap();
+    assert_eq!((work.body, work.retry), (event.body, None));
+
+    world.settle(lease, crate::Next::Succeed).await;
+    assert_eq!(world.store().work(acme.id, with).await.unwrap(), None, "when it ended");
+}
