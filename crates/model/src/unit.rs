@@ -34,7 +34,8 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 
 /// The largest unit that divides the value, so that what was written comes back.
 fn write(f: &mut fmt::Formatter<'_>, value: u64, units: &[(&str, u64)], smallest: &str) -> fmt::Result {
-    let largest = units.iter().filter(|(_, factor)| value > 0 && value % factor == 0).max_by_key(|(_, factor)| *factor);
+    let largest =
+        units.iter().filter(|(_, factor)| value > 0 && value.is_multiple_of(*factor)).max_by_key(|(_, factor)| *factor);
     match largest {
         Some((name, factor)) => write!(f, "{}{name}", value / factor),
         None => write!(f, "{value}{smallest}"),
