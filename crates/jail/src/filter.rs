@@ -194,7 +194,7 @@ fn compile_answers(profile: &Profile) -> Result<Option<BpfProgram>, Error> {
 }
 
 /// `over` instructions are passed over when a comparison fails.
-fn instruction(code: libc::c_uint, k: u32, over: u8) -> sock_filter {
+pub(crate) fn instruction(code: libc::c_uint, k: u32, over: u8) -> sock_filter {
     // Every code fits: classic BPF has 16 bits for it.
     sock_filter { code: code as u16, jt: 0, jf: over, k }
 }
