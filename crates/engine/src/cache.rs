@@ -95,7 +95,7 @@ mod tests {
         cache.insert("b", 2, 4);
         assert_eq!(cache.get("a"), Some(&1));
         cache.insert("c", 3, 4);
-        assert_eq!((cache.get("a"), cache.len()), (Some(&1), 2));
+        assert_eq!((cache.len(), cache.get("a")), (2, Some(&1)));
         assert_eq!(cache.get("b"), None);
         cache.insert("d", 4, 11);
         assert_eq!(cache.get("d"), None, "heavier than the cache");

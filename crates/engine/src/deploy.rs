@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 use sublet_model::{Error, Name};
-use sublet_sandbox::Failure;
-use sublet_store::{LayerRecord, TenantRecord, VersionRecord};
+use sublet_sandbox::{BuildError, Failure};
+use sublet_store::{LayerRecord, NewVersion, TenantRecord, VersionRecord};
 
 use crate::core::Core;
+use crate::package::{PackageError, open_zip, single_file};
+use crate::runnable::build_request;
 
 /// What was uploaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,19 +26,60 @@ pub enum DeployError {
     Error(#[from] Error),
 }
 
+impl From<PackageError> for DeployError {
+    fn from(error: PackageError) -> DeployError {
+        Error::invalid("package", error.to_string()).into()
+    }
+}
+
 impl Core {
+    /// Package and image are durable before the version names them; an image nobody names costs only its bytes.
+    #[tracing::instrument(name = "engine.deploy", level = "debug", skip_all, fields(function.name = %name))]
     pub(crate) async fn deploy(
         &self,
-        _tenant: &TenantRecord,
-        _function: &Name,
-        _package: Bytes,
-        _kind: PackageKind,
-        _publish: bool,
+        tenant: &TenantRecord,
+        name: &Name,
+        package: Bytes,
+        kind: PackageKind,
+        publish: bool,
     ) -> Result<VersionRecord, DeployError> {
-        Err(Error::unavailable("not yet").into())
+        let found = self.directory.function(tenant.id, name).await?;
+        let function = found.ok_or_else(|| Error::not_found(format!("function {name}")))?;
+        let config = &function.config;
+        let files = match kind {
+            PackageKind::Zip => open_zip(&package)?,
+            PackageKind::JavaScript => single_file(&package, config.handler_parts()?.0)?,
+        };
+        let mut layers = Vec::with_capacity(config.layers.len());
+        for layer in &config.layers {
+            let record = self.store.layer(layer, None).await?;
+            let newest = record.ok_or_else(|| Error::invalid("layers", format!("there is no layer `{layer}`")))?;
+            layers.push((layer.clone(), newest.number));
+        }
+        let layer_files = self.layer_files(&layers).await?;
+        let built = match self.sandbox.build(build_request(config, files, layer_files)?).await {
+            Ok(built) => built,
+            Err(BuildError::Rejected(failure)) => return Err(DeployError::Rejected(failure)),
+            Err(BuildError::Unavailable(error)) => return Err(Error::unavailable(error.to_string()).into()),
+        };
+        let package_bytes = package.len() as u64;
+        let version = NewVersion {
+            config: config.clone(),
+            package: self.code.put(package).await?,
+            package_bytes,
+            image: self.code.put(built.image.bytes).await?,
+            engine_hash: built.engine_hash,
+            layers,
+            make_live: publish,
+        };
+        let record = self.directory.publish_version(tenant.id, function.id, version).await?;
+        metrics::counter!("sublet_versions_total").increment(1);
+        Ok(record)
     }
 
-    pub(crate) async fn publish_layer(&self, _name: &Name, _package: Bytes) -> Result<LayerRecord, DeployError> {
-        Err(Error::unavailable("not yet").into())
+    pub(crate) async fn publish_layer(&self, name: &Name, package: Bytes) -> Result<LayerRecord, DeployError> {
+        open_zip(&package)?;
+        let hash = self.code.put(package).await?;
+        Ok(self.store.publish_layer(name, hash, self.clock.now()).await?)
     }
 }

@@ -1,21 +1,30 @@
 //! The door: starting an engine and everything that may be asked of it.
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use sublet_model::{Clock, EndReason, Error, EventId, EventInput, Name, TenantId};
 use sublet_sandbox::Sandbox;
 use sublet_store::{Balance, CodeStore, LayerRecord, Selection, Store, TenantRecord, VersionRecord};
+use tokio::task::JoinSet;
 
-use crate::chance::Chance;
+use crate::body::Bodies;
+use crate::chance::{Chance, locked};
 use crate::config::EngineConfig;
 use crate::core::Core;
+use crate::delivery::DeliveryGauge;
 use crate::deploy::{DeployError, PackageKind};
 use crate::directory::Directory;
 use crate::explain::{Explanation, Viewer};
 use crate::invoke::{InvokeAnswer, InvokeRequest};
+use crate::lease::Leases;
+use crate::outbox::Outbox;
 use crate::publish::Receipt;
+use crate::quarantine::Crashes;
+use crate::queue::Queues;
+use crate::runnable::Runnables;
 use crate::stats::Stats;
 use crate::stream::{ResultStream, Stream, StreamFilter};
 
@@ -34,17 +43,68 @@ pub struct EngineParts {
 #[derive(Clone)]
 pub struct Engine {
     core: Arc<Core>,
+    _running: Arc<Running>,
 }
+
+/// Its end is the end of everything that runs.
+struct Running(Arc<Core>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        locked(&self.0.tasks).abort_all();
+        self.0.stream.close();
+    }
+}
+
+/// Bytes of events held for their deliveries.
+const DELIVERY_BODIES_BYTES_MAX: usize = 16 << 20;
 
 impl Engine {
     /// Takes the shards, rebuilds the queues from the store and starts working. Must be called within a tokio runtime.
     pub async fn start(parts: EngineParts) -> Result<Engine, Error> {
         let EngineParts { store, code, sandbox, clock, random_seed, config } = parts;
         let now = clock.now();
-        let (directory, _changes) = Directory::open(Arc::clone(&store), Arc::clone(&clock)).await?;
-        let chance = Chance::new(random_seed, config.node, now);
-        let core = Core { store, code, sandbox, clock, config, chance, directory, stream: Stream::new() };
-        Ok(Engine { core: Arc::new(core) })
+        // First of all: from here on every earlier owner is fenced off.
+        let ownership = store.acquire(config.node, now).await?;
+        let (directory, changes) = Directory::open(Arc::clone(&store), Arc::clone(&clock)).await?;
+        let arrivals = store.arrivals(&ownership).await?;
+        let pending = store.delivery_arrivals().await?;
+        let slots = config.slots_max.unwrap_or(usize::MAX).min(sandbox.slots());
+        let core = Arc::new(Core {
+            chance: Chance::new(random_seed, config.node, now),
+            directory,
+            ownership: Mutex::new(ownership),
+            queues: Queues::new(slots),
+            bodies: Bodies::new(config.body_cache_bytes),
+            delivery_bodies: Bodies::new(DELIVERY_BODIES_BYTES_MAX),
+            runnables: Runnables::new(config.image_cache_bytes),
+            leases: Leases::default(),
+            crashes: Crashes::new(),
+            outbox: Outbox::new(),
+            deliveries: DeliveryGauge::default(),
+            stream: Stream::new(),
+            numbers: AtomicU64::new(0),
+            tasks: Mutex::new(JoinSet::new()),
+            store,
+            code,
+            sandbox,
+            clock,
+            config,
+        });
+        let running = Arc::new(Running(Arc::clone(&core)));
+        core.spawn(Arc::clone(&core).schedule(arrivals, changes));
+        let part = Arc::clone(&core);
+        core.spawn(async move { part.publish_results().await });
+        let part = Arc::clone(&core);
+        core.spawn(async move { part.keep_leases().await });
+        let part = Arc::clone(&core);
+        core.spawn(async move { part.keep_rescuing().await });
+        let part = Arc::clone(&core);
+        core.spawn(async move { part.keep_tidy().await });
+        let part = Arc::clone(&core);
+        core.spawn(async move { part.directory.keep_fresh().await });
+        core.spawn(Arc::clone(&core).deliver(pending));
+        Ok(Engine { core, _running: running })
     }
 
     /// Publishes up to `EVENTS_PER_BATCH_MAX` events; each is answered for itself, in order, once all are durable.
@@ -100,7 +160,15 @@ impl Engine {
 
     /// Cancels waiting invocations; those that run are left to end. Answers how many.
     pub async fn cancel(&self, tenant: TenantId, selection: Selection) -> Result<u64, Error> {
-        self.core.store.cancel(tenant, selection, EndReason::CancelledByRequest, self.core.clock.now()).await
+        // Taken down before the write: what becomes waiting after it is not among the cancelled.
+        let mut cancelled = self.core.queues.with(|scheduler| scheduler.waiting_of(tenant));
+        if let Selection::Ids(ids) = &selection {
+            cancelled.retain(|(invocation, _)| ids.contains(invocation));
+        }
+        let (reason, now) = (EndReason::CancelledByRequest, self.core.clock.now());
+        let count = self.core.store.cancel(tenant, selection, reason, now).await?;
+        self.core.queues.with(|scheduler| scheduler.withdraw(tenant, &cancelled));
+        Ok(count)
     }
 
     /// The conservation equation's terms, added up from the rows.
@@ -109,13 +177,26 @@ impl Engine {
     }
 
     pub fn stats(&self) -> Stats {
-        Stats::default()
+        let (load, is_stopped) = self.core.queues.with(|scheduler| (scheduler.load(), scheduler.is_stopped()));
+        Stats {
+            waiting: load.waiting,
+            delayed: load.delayed,
+            in_flight: load.in_flight,
+            slots: self.core.queues.with(|scheduler| u64::from(scheduler.slots())),
+            tenants_active: load.tenants,
+            outbox_waiting: self.core.outbox.waiting(),
+            deliveries_waiting: self.core.deliveries.waiting(),
+            deliveries_in_flight: self.core.deliveries.in_flight(),
+            stream_readers: self.core.stream.readers() as u64,
+            draining: is_stopped,
+            shards: locked(&self.core.ownership).shards().count() as u64,
+        }
     }
 
     /// Starts nothing more, waits for what runs (at most `deadline`), publishes the results, flushes the store. `true`
     /// when everything ended by itself.
-    pub async fn drain(&self, _deadline: Duration) -> bool {
-        true
+    pub async fn drain(&self, deadline: Duration) -> bool {
+        self.core.drain(deadline).await
     }
 
     /// For plain reads.

@@ -1,13 +1,24 @@
 //! The synchronous call: run a function now and answer with what it returned.
 //!
-//! Recorded and metered like any attempt, but neither retried nor announced: the caller has the answer.
+//! Recorded and metered like any attempt, but neither retried nor announced: the caller has the answer. It takes one of
+//! its tenant's invoke slots and, when the tenant's ceiling or the sandbox is full, goes in front of the queue.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use sublet_model::{Error, InvocationId, Name};
-use sublet_sandbox::Report;
-use sublet_store::TenantRecord;
+use serde::de::IgnoredAny;
+use sublet_model::{Error, InvocationId, Name, Outcome, limit};
+use sublet_sandbox::{Failure, Report};
+use sublet_store::{FunctionRecord, Lease, NewInvocation, Next, Settle, TenantRecord, TenantStatus};
+use tokio::sync::oneshot;
 
 use crate::core::Core;
+use crate::queue::share_of;
+use crate::runnable::{NotRunnable, Runnable};
+use crate::worker::{attempt_end, failed};
+
+/// The token of the only start there is.
+const TOKEN: u32 = 1;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
@@ -34,8 +45,140 @@ pub struct InvokeAnswer {
     pub report: Report,
 }
 
+/// A granted slot; given back however the invoke ends.
+struct InvokeSlot {
+    core: Arc<Core>,
+    lease: Lease,
+}
+
+impl Drop for InvokeSlot {
+    fn drop(&mut self) {
+        self.core.leases.let_go(&self.lease);
+        let tenant = self.lease.tenant;
+        self.core.queues.freed(|scheduler| scheduler.invoke_ended(tenant));
+    }
+}
+
+/// A place in line; given up when the caller goes away before its turn.
+struct Ticket<'a> {
+    core: &'a Core,
+    tenant: sublet_model::TenantId,
+    number: u64,
+    is_used: bool,
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        if !self.is_used && !self.core.queues.give_up(self.tenant, self.number) {
+            let tenant = self.tenant;
+            self.core.queues.freed(|scheduler| scheduler.invoke_ended(tenant));
+        }
+    }
+}
+
 impl Core {
-    pub(crate) async fn invoke(&self, _request: InvokeRequest) -> Result<InvokeAnswer, Error> {
-        Err(Error::unavailable("not yet"))
+    #[tracing::instrument(name = "engine.invoke", level = "debug", skip_all)]
+    pub(crate) async fn invoke(self: &Arc<Core>, request: InvokeRequest) -> Result<InvokeAnswer, Error> {
+        let InvokeRequest { tenant, function: name, selector, payload } = request;
+        if payload.len() > limit::EVENT_BYTES_MAX {
+            let most = limit::EVENT_BYTES_MAX;
+            return Err(Error::invalid("payload", format!("must have at most {most} bytes")));
+        }
+        serde_json::from_slice::<IgnoredAny>(&payload)
+            .map_err(|error| Error::invalid("payload", format!("is not JSON: {error}")))?;
+        if tenant.spec.status == TenantStatus::Suspended {
+            return Err(Error::conflict("the tenant is suspended"));
+        }
+        let found = self.directory.function(tenant.id, &name).await?;
+        let function = found.ok_or_else(|| Error::not_found(format!("function {name}")))?;
+        if let Some(reason) = &function.quarantined {
+            return Err(Error::conflict(format!("the function is quarantined: {reason}")));
+        }
+        let number = self.selected(&function, &selector).await?;
+        let code = match self.runnable(&tenant, &function, number).await {
+            Ok(runnable) => Ok(runnable),
+            Err(NotRunnable::Rejected(failure)) => Err(failure),
+            Err(NotRunnable::Gone) => return Err(Error::not_found(format!("version {number} of {name}"))),
+            Err(NotRunnable::Error(error)) => return Err(error),
+        };
+        let slot = self.invoke_slot(&tenant).await?;
+        let (answered, answer) = oneshot::channel();
+        let core = Arc::clone(self);
+        // A task of its own: a caller that goes away does not keep the attempt from being recorded.
+        self.spawn(async move {
+            let report = core.run_invoke(&slot, &function, code, number, payload).await;
+            drop(slot);
+            // The caller may be gone.
+            let _ = answered.send(report);
+        });
+        answer.await.map_err(|_| Error::unavailable("the invocation was interrupted"))?
+    }
+
+    /// Waits for a slot of the tenant's.
+    async fn invoke_slot(self: &Arc<Core>, tenant: &TenantRecord) -> Result<InvokeSlot, Error> {
+        let epoch = self.epoch_of(tenant.id).ok_or_else(|| Error::unavailable("the tenant is at another node"))?;
+        let number = self.number();
+        let Some(grant) = self.queues.line_up(tenant.id, share_of(tenant), number) else {
+            let slots = tenant.spec.quota.invoke_slots;
+            return Err(Error::throttled(format!("the tenant's {slots} invoke slots are taken")));
+        };
+        let mut ticket = Ticket { core: self, tenant: tenant.id, number, is_used: false };
+        if !matches!(tokio::time::timeout(self.config.invoke_wait, grant).await, Ok(Ok(()))) {
+            return Err(Error::throttled("the tenant's slots were taken for too long"));
+        }
+        ticket.is_used = true;
+        let invocation = InvocationId::from_raw(self.chance.id(self.clock.now()));
+        let lease = Lease { invocation, tenant: tenant.id, epoch, token: TOKEN };
+        Ok(InvokeSlot { core: Arc::clone(self), lease })
+    }
+
+    async fn run_invoke(
+        &self,
+        slot: &InvokeSlot,
+        function: &FunctionRecord,
+        code: Result<Arc<Runnable>, Failure>,
+        version: u32,
+        payload: Bytes,
+    ) -> Result<InvokeAnswer, Error> {
+        let lease = slot.lease;
+        let started = self.clock.now();
+        let until = started + self.config.lease;
+        let begun = NewInvocation {
+            id: lease.invocation,
+            tenant: lease.tenant,
+            function: function.id,
+            event: None,
+            due: started,
+            retry: None,
+        };
+        // Not waited for: the settle is, and it is written after it.
+        drop(self.store.begin(begun, lease.epoch, until));
+        self.leases.hold(lease, until);
+        let report = match code {
+            Ok(runnable) => {
+                let seed = self.chance.bits64();
+                let attempt = runnable.attempt(lease.invocation.to_string(), payload, seed, false);
+                self.run_in_sandbox(attempt).await
+            }
+            Err(failure) => failed(Outcome::Failed, failure),
+        };
+        let end = attempt_end(&report, version, started, self.clock.now());
+        let next = if report.outcome == Outcome::Succeeded { Next::Succeed } else { Next::Fail };
+        metrics::counter!("sublet_invokes_total", "outcome" => report.outcome.as_str()).increment(1);
+        let (settled, _) = self.write_settle(&Settle { lease, end, next, announce: false }).await;
+        settled?;
+        Ok(InvokeAnswer { invocation: lease.invocation, version, report })
+    }
+
+    async fn selected(&self, function: &FunctionRecord, selector: &Selector) -> Result<u32, Error> {
+        match selector {
+            Selector::Version(number) => Ok(*number),
+            Selector::Live => function.live.ok_or_else(|| Error::not_found("a live version")),
+            Selector::Alias(alias) => {
+                let aliases = self.store.aliases(function.tenant, function.id).await?;
+                let found = aliases.into_iter().find(|(name, _)| name == alias);
+                found.map(|(_, number)| number).ok_or_else(|| Error::not_found(format!("alias {alias}")))
+            }
+        }
     }
 }

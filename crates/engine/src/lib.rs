@@ -11,7 +11,7 @@
 //!
 //! [`Clock`]: sublet_model::Clock
 
-mod attempt;
+mod body;
 mod cache;
 mod chance;
 mod config;

@@ -1,9 +1,15 @@
 //! Accepting events: check, find the tenant, match, dispatch, write; durable before the answer.
 
-use sublet_model::{Error, EventId, EventInput};
-use sublet_store::EventStatus;
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use sublet_model::event::SOURCE_SUBLET;
+use sublet_model::{Envelope, Error, EventId, EventInput, TenantId, Timestamp, limit};
+use sublet_pattern::EventView;
+use sublet_store::{EventStatus, NewEvent, Published, RejectReason, TenantStatus, Work};
 
 use crate::core::Core;
+use crate::identity::identity_of;
 
 /// The answer to one published event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +21,207 @@ pub struct Receipt {
 }
 
 impl Core {
-    pub(crate) async fn publish(&self, _inputs: Vec<EventInput>) -> Result<Vec<Result<Receipt, Error>>, Error> {
-        Err(Error::unavailable("not yet"))
+    #[tracing::instrument(name = "engine.publish", level = "debug", skip_all, fields(events = inputs.len()))]
+    pub(crate) async fn publish(&self, inputs: Vec<EventInput>) -> Result<Vec<Result<Receipt, Error>>, Error> {
+        if inputs.len() > limit::EVENTS_PER_BATCH_MAX {
+            let most = limit::EVENTS_PER_BATCH_MAX;
+            return Err(Error::invalid("", format!("must have at most {most} events")));
+        }
+        let now = self.clock.now();
+        let mut reserved = Reserved { core: self, counts: HashMap::new() };
+        let mut answers: Vec<Result<Receipt, Error>> = Vec::with_capacity(inputs.len());
+        let mut events = Vec::with_capacity(inputs.len());
+        let mut places = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            match self.accept(input, &mut reserved, now).await {
+                Ok(event) => {
+                    places.push(answers.len());
+                    answers.push(Ok(Receipt { id: event.id, status: event.status, repeated: false }));
+                    events.push(event);
+                }
+                // What is not the entry's own fault is the whole call's: nothing was written yet.
+                Err(error) if matches!(error.kind, ErrorKind::Internal | ErrorKind::Unavailable) => return Err(error),
+                Err(error) => answers.push(Err(error)),
+            }
+        }
+        if events.is_empty() {
+            return Ok(answers);
+        }
+        // Before the write, because the queue may hear of an invocation before this call does.
+        for event in &events {
+            self.remember_bodies(event);
+        }
+        let published = self.store.publish(events, now).await?;
+        let mut accepted = 0;
+        for (place, outcome) in places.into_iter().zip(published) {
+            let Some(answer) = answers.get_mut(place) else { continue };
+            match outcome {
+                Published::Accepted => accepted += 1,
+                Published::Repeated { first, status } => *answer = Ok(Receipt { id: first, status, repeated: true }),
+                Published::Conflict { first } => {
+                    *answer = Err(Error::conflict(format!("this id was published with another body, as {first}")));
+                }
+                Published::Consumed => *answer = Err(Error::internal("a published event consumed an outbox line")),
+            }
+        }
+        metrics::counter!("sublet_events_total").increment(accepted);
+        Ok(answers)
+    }
+
+    /// Everything about one event that can be said before it is written.
+    async fn accept(&self, input: EventInput, reserved: &mut Reserved<'_>, now: Timestamp) -> Result<NewEvent, Error> {
+        input.validate()?;
+        if input.source == SOURCE_SUBLET {
+            return Err(Error::invalid("source", "`sublet` is reserved for result events"));
+        }
+        let id = EventId::from_raw(self.chance.id(now));
+        let identity = identity_of(&input);
+        let tenant = self.directory.tenant(&input.tenant).await?;
+        let envelope = Envelope::of(input, &id.to_string(), now);
+        let body = Bytes::from(serde_json::to_vec(&envelope).map_err(Error::internal)?);
+        if body.len() > limit::EVENT_BYTES_MAX {
+            let most = limit::EVENT_BYTES_MAX;
+            return Err(Error::invalid("detail", format!("makes an event of {} bytes, of at most {most}", body.len())));
+        }
+        if nests_too_deep(&body) {
+            let most = limit::JSON_DEPTH_MAX;
+            return Err(Error::invalid("detail", format!("is nested deeper than {most} levels")));
+        }
+        let reject = match &tenant {
+            None => Some(RejectReason::UnknownTenant),
+            Some(record) if record.spec.status == TenantStatus::Suspended => Some(RejectReason::SuspendedTenant),
+            Some(_) => None,
+        };
+        let mut event = NewEvent {
+            id,
+            tenant: tenant.as_ref().map(|record| record.id),
+            identity,
+            depth: 0,
+            status: EventStatus::Unmatched,
+            trace: Bytes::new(),
+            body,
+            invocations: Vec::new(),
+            deliveries: Vec::new(),
+            consumes: None,
+        };
+        match (&tenant, reject) {
+            (Some(record), None) => {
+                let matched = {
+                    let view = EventView::parse(&event.body)
+                        .map_err(|error| Error::invalid("detail", error.to_string()))?;
+                    self.directory.with_rules(|book| book.matching(&view, record.id, false))
+                };
+                let dispatched = self.dispatch(id, record, &matched, now).await?;
+                reserved.take(&dispatched.invocations).await?;
+                event.led_to(dispatched)?;
+            }
+            (_, reason) => event.status = EventStatus::Rejected(reason.unwrap_or(RejectReason::UnknownTenant)),
+        }
+        Ok(event)
+    }
+
+    /// Keeps what workers and deliveries will want, so that it is not read back from the store.
+    pub(crate) fn remember_bodies(&self, event: &NewEvent) {
+        for invocation in &event.invocations {
+            let work = Work { body: event.body.clone(), retry: invocation.retry.clone(), depth: event.depth };
+            self.bodies.insert(invocation.id, work);
+        }
+        if !event.deliveries.is_empty() {
+            self.delivery_bodies.insert(event.id, event.body.clone());
+        }
+    }
+}
+
+use sublet_model::ErrorKind;
+
+use crate::dispatch::Dispatched;
+
+/// Puts together what dispatching found.
+pub(crate) trait LedTo {
+    fn led_to(&mut self, dispatched: Dispatched) -> Result<(), Error>;
+}
+
+impl LedTo for NewEvent {
+    fn led_to(&mut self, dispatched: Dispatched) -> Result<(), Error> {
+        self.status = if dispatched.led_somewhere() { EventStatus::Matched } else { EventStatus::Unmatched };
+        if !dispatched.trace.rules.is_empty() || !dispatched.trace.destinations.is_empty() {
+            self.trace = serde_json::to_vec(&dispatched.trace).map_err(Error::internal)?.into();
+        }
+        self.invocations = dispatched.invocations;
+        self.deliveries = dispatched.deliveries;
+        Ok(())
+    }
+}
+
+/// Places in tenants' backlogs held by events that are being written: what the queue has not heard of yet.
+struct Reserved<'a> {
+    core: &'a Core,
+    counts: HashMap<TenantId, u64>,
+}
+
+impl Reserved<'_> {
+    /// Errors: `Throttled` when a tenant's backlog has no room for its part; then nothing of it is held.
+    async fn take(&mut self, invocations: &[sublet_store::NewInvocation]) -> Result<(), Error> {
+        let mut wanted: HashMap<TenantId, u64> = HashMap::new();
+        for invocation in invocations {
+            *wanted.entry(invocation.tenant).or_default() += 1;
+        }
+        for (tenant, count) in &wanted {
+            let most = match self.core.directory.tenant_by_id(*tenant).await? {
+                Some(record) => record.spec.quota.backlog,
+                None => continue,
+            };
+            if self.core.queues.backlog(*tenant).saturating_add(*count) > most {
+                return Err(Error::throttled(format!("the tenant's backlog of {most} is full")));
+            }
+        }
+        for (tenant, count) in wanted {
+            *self.counts.entry(tenant).or_default() += count;
+            self.core.queues.reserve(tenant, count);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        for (tenant, count) in &self.counts {
+            self.core.queues.release(*tenant, *count);
+        }
+    }
+}
+
+/// Counts brackets outside strings; what is inside was read as JSON before.
+fn nests_too_deep(json: &[u8]) -> bool {
+    let (mut depth, mut is_text, mut is_escaped) = (0usize, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b'{' | b'[' if !is_text => {
+                depth += 1;
+                if depth > limit::JSON_DEPTH_MAX {
+                    return true;
+                }
+            }
+            b'}' | b']' if !is_text => depth -= 1,
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brackets_in_text_are_not_depth() {
+        let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(!nests_too_deep(deep(limit::JSON_DEPTH_MAX).as_bytes()));
+        assert!(nests_too_deep(deep(limit::JSON_DEPTH_MAX + 1).as_bytes()));
+        let text = format!(r#"{{"a": "\"{}"}}"#, "[".repeat(200));
+        assert!(!nests_too_deep(text.as_bytes()));
     }
 }

@@ -1,1 +1,201 @@
-//! Not in yet.
+//! A version ready to run: its configuration, its image and the fixed part of its context.
+//!
+//! The image comes from the code store. One that was made for another engine is rebuilt from the package at its first
+//! use, once, whoever asks first.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use sublet_model::{Error, FunctionConfig, FunctionId, Name, TenantId, limit};
+use sublet_sandbox::{
+    Attempt, AttemptContext, BuildError, BuildRequest, Code, Failure, Image, Limits, SourceFile,
+};
+use sublet_store::{FunctionRecord, TenantRecord, VersionRecord};
+
+use crate::cache::Cache;
+use crate::chance::locked;
+use crate::core::Core;
+use crate::package::{open_zip, single_file};
+
+/// Bytes a cached version costs beside its image.
+const ENTRY_BYTES: usize = 2 * 1024;
+
+pub(crate) struct Runnable {
+    pub(crate) tenant: TenantId,
+    pub(crate) function: FunctionId,
+    pub(crate) name: Name,
+    pub(crate) version: u32,
+    pub(crate) config: FunctionConfig,
+    code: Code,
+    limits: Limits,
+    /// With an empty request id.
+    context: AttemptContext,
+}
+
+impl Runnable {
+    pub(crate) fn attempt(&self, request_id: String, event: bytes::Bytes, seed: u64, alone: bool) -> Attempt {
+        let context = AttemptContext { aws_request_id: request_id, ..self.context.clone() };
+        Attempt { code: self.code.clone(), event, context, limits: self.limits, seed, alone }
+    }
+}
+
+pub(crate) struct Runnables {
+    held: Mutex<Cache<(FunctionId, u32), Arc<Runnable>>>,
+    /// One loader per version at a time; the others wait for what it finds.
+    loading: Mutex<HashMap<(FunctionId, u32), Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Runnables {
+    pub(crate) fn new(bytes_max: usize) -> Runnables {
+        Runnables { held: Mutex::new(Cache::new(bytes_max)), loading: Mutex::new(HashMap::new()) }
+    }
+
+    pub(crate) fn if_held(&self, function: FunctionId, version: u32) -> Option<Arc<Runnable>> {
+        locked(&self.held).get(&(function, version)).cloned()
+    }
+}
+
+/// Why a version cannot run.
+#[derive(Debug)]
+pub(crate) enum NotRunnable {
+    /// There is no such version.
+    Gone,
+    /// Its code no longer builds, after a change of engine: the tenant's to see.
+    Rejected(Failure),
+    /// Not now.
+    Error(Error),
+}
+
+impl From<Error> for NotRunnable {
+    fn from(error: Error) -> NotRunnable {
+        NotRunnable::Error(error)
+    }
+}
+
+impl Core {
+    pub(crate) async fn runnable(
+        &self,
+        tenant: &TenantRecord,
+        function: &FunctionRecord,
+        number: u32,
+    ) -> Result<Arc<Runnable>, NotRunnable> {
+        let key = (function.id, number);
+        if let Some(held) = self.runnables.if_held(function.id, number) {
+            return Ok(held);
+        }
+        let turn = Arc::clone(locked(&self.runnables.loading).entry(key).or_default());
+        let loaded = {
+            let _loading = turn.lock().await;
+            match self.runnables.if_held(function.id, number) {
+                Some(held) => Ok(held),
+                None => self.load(tenant, function, number).await,
+            }
+        };
+        // Whoever leaves last takes the lock away; those that wait hold it too.
+        let mut loading = locked(&self.runnables.loading);
+        if Arc::strong_count(&turn) <= 2 {
+            loading.remove(&key);
+        }
+        loaded
+    }
+
+    async fn load(
+        &self,
+        tenant: &TenantRecord,
+        function: &FunctionRecord,
+        number: u32,
+    ) -> Result<Arc<Runnable>, NotRunnable> {
+        let found = self.directory.version(tenant.id, function.id, number).await?;
+        let version = found.ok_or(NotRunnable::Gone)?;
+        let (image, hash) = if version.engine_hash == self.sandbox.engine_hash() {
+            (Image { bytes: self.code.get(&version.image).await? }, version.image)
+        } else {
+            self.rebuild(tenant.id, &version).await?
+        };
+        let config = &version.config;
+        let arn = format!("arn:aws:lambda:local:000000000000:function:{}:{number}", function.name);
+        let runnable = Arc::new(Runnable {
+            tenant: tenant.id,
+            function: function.id,
+            name: function.name.clone(),
+            version: number,
+            config: config.clone(),
+            limits: Limits {
+                wall: config.timeout.duration(),
+                cpu: config.cpu.duration(),
+                memory_bytes: config.memory.0,
+                result_bytes: limit::RESULT_BYTES_MAX,
+                log_bytes: limit::LOG_BYTES_MAX,
+            },
+            context: AttemptContext {
+                aws_request_id: String::new(),
+                function_name: function.name.to_string(),
+                function_version: number.to_string(),
+                invoked_function_arn: arn,
+                memory_limit_in_mb: (config.memory.0 >> 20).to_string(),
+                tenant_id: tenant.name.to_string(),
+                log_group_name: format!("/sublet/{}/{}", tenant.name, function.name),
+                log_stream_name: number.to_string(),
+            },
+            code: Code { key: hash.to_string().into(), image },
+        });
+        let bytes = runnable.code.image.bytes.len() + ENTRY_BYTES;
+        locked(&self.runnables.held).insert((function.id, number), Arc::clone(&runnable), bytes);
+        Ok(runnable)
+    }
+
+    /// Makes the image anew for the engine of today.
+    async fn rebuild(
+        &self,
+        tenant: TenantId,
+        version: &VersionRecord,
+    ) -> Result<(Image, sublet_store::ObjectHash), NotRunnable> {
+        let package = self.code.get(&version.package).await?;
+        // A zip begins with its mark; everything else was uploaded as one file.
+        let files = if package.starts_with(b"PK") {
+            open_zip(&package).map_err(Error::internal)?
+        } else {
+            let (module, _) = version.config.handler_parts()?;
+            single_file(&package, module).map_err(Error::internal)?
+        };
+        let layers = self.layer_files(&version.layers).await?;
+        let built = match self.sandbox.build(build_request(&version.config, files, layers)?).await {
+            Ok(built) => built,
+            Err(BuildError::Rejected(failure)) => return Err(NotRunnable::Rejected(failure)),
+            Err(BuildError::Unavailable(error)) => return Err(Error::unavailable(error.to_string()).into()),
+        };
+        let hash = self.code.put(built.image.bytes.clone()).await?;
+        let (function, number) = (version.function, version.number);
+        self.directory.replace_image(tenant, function, number, hash, built.engine_hash).await?;
+        tracing::info!(function.id = %function, number, "the image of {function} version {number} was rebuilt");
+        Ok((built.image, hash))
+    }
+
+    /// The files of layers at the versions that are frozen.
+    pub(crate) async fn layer_files(&self, layers: &[(Name, u32)]) -> Result<Vec<(String, Vec<SourceFile>)>, Error> {
+        let mut found = Vec::with_capacity(layers.len());
+        for (name, number) in layers {
+            let record = self.store.layer(name, Some(*number)).await?;
+            let layer = record.ok_or_else(|| Error::not_found(format!("layer {name} version {number}")))?;
+            let package = self.code.get(&layer.package).await?;
+            found.push((name.to_string(), open_zip(&package).map_err(Error::internal)?));
+        }
+        Ok(found)
+    }
+}
+
+pub(crate) fn build_request(
+    config: &FunctionConfig,
+    files: Vec<SourceFile>,
+    layers: Vec<(String, Vec<SourceFile>)>,
+) -> Result<BuildRequest, Error> {
+    let (module, export) = config.handler_parts()?;
+    Ok(BuildRequest {
+        files,
+        layers,
+        handler: (module.to_owned(), export.to_owned()),
+        environment: config.environment.clone(),
+        memory_bytes: config.memory.0,
+        timeout: limit::BUILD_TIMEOUT,
+    })
+}

@@ -1,1 +1,382 @@
-//! Not in yet.
+//! One grant to its end: find what to run, claim, run, settle.
+//!
+//! The claim is handed to the store and not waited for; the settle is. An attempt whose lease is another's by then is
+//! fenced and leaves no trace.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sublet_model::{
+    EndReason, Error, ErrorKind, InvocationState, Outcome, RetryPolicy, Timestamp, Usage, limit,
+};
+use sublet_sandbox::{Attempt, Failure, Report, Unavailable};
+use sublet_store::{
+    AttemptEnd, AttemptRecord, Claim, Finish, FunctionRecord, InvocationRecord, Lease, Next, OutboxLine, Settle,
+    Settled, Waiting, Work,
+};
+
+use crate::core::Core;
+use crate::retry;
+use crate::runnable::{NotRunnable, Runnable};
+
+/// Between two tries of a settle that the store could not take: the first and the longest.
+const SETTLE_AGAIN_AFTER: Duration = Duration::from_millis(20);
+const SETTLE_AGAIN_AFTER_MAX: Duration = Duration::from_secs(2);
+/// Tries of a settle: beyond it the lease is left to end, and the attempt is rescued.
+const SETTLE_TRIES_MAX: u32 = 20;
+/// Between two tries when the sandbox has no room, and how many there are.
+const SANDBOX_AGAIN_AFTER: Duration = Duration::from_millis(10);
+const SANDBOX_TRIES_MAX: u32 = 200;
+
+/// What is to be done with a granted invocation.
+pub(crate) enum Preparation {
+    Start(Prepared),
+    /// It ends without an attempt.
+    End(InvocationState, EndReason),
+    /// Something has to be read first.
+    Load,
+}
+
+pub(crate) struct Prepared {
+    waiting: Waiting,
+    work: Work,
+    code: Runs,
+    policy: RetryPolicy,
+}
+
+enum Runs {
+    Code(Arc<Runnable>),
+    /// It does not build any more; that is how the attempt ends.
+    Rejected(u32, Failure),
+}
+
+/// A slot of the scheduler and a lease, both given back however the attempt ends.
+struct Slot {
+    core: Arc<Core>,
+    lease: Lease,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.core.leases.let_go(&self.lease);
+        let Lease { tenant, invocation, token, .. } = self.lease;
+        self.core.queues.freed(|scheduler| scheduler.ended(tenant, invocation, token));
+    }
+}
+
+/// Looks at a function whose turn has come: the live version to run, or how the invocation ends.
+fn live_of(function: Option<&FunctionRecord>) -> Result<u32, EndReason> {
+    let record = function.ok_or(EndReason::NoFunction)?;
+    if record.quarantined.is_some() {
+        return Err(EndReason::Quarantined);
+    }
+    record.live.ok_or(EndReason::NoFunction)
+}
+
+impl Core {
+    /// As far as can be told without waiting.
+    pub(crate) fn prepare_at_hand(&self, waiting: &Waiting, now: Timestamp) -> Preparation {
+        if waiting.crashed >= limit::STARTS_WITHOUT_SETTLE_MAX {
+            return Preparation::End(InvocationState::DeadLettered, EndReason::NeverSettled);
+        }
+        let Some(function) = self.directory.function_by_id_if_held(waiting.tenant, waiting.function) else {
+            return Preparation::Load;
+        };
+        let version = match live_of(Some(&function)) {
+            Ok(version) => version,
+            Err(reason) => return Preparation::End(InvocationState::DeadLettered, reason),
+        };
+        let Some(runnable) = self.runnables.if_held(waiting.function, version) else { return Preparation::Load };
+        let Some(work) = self.bodies.get(&waiting.invocation) else { return Preparation::Load };
+        let policy = retry::policy_of(work.retry.as_ref(), runnable.config.retry.as_ref());
+        if retry::is_too_old(&policy, waiting, now) {
+            return Preparation::End(InvocationState::Expired, EndReason::TooOld);
+        }
+        Preparation::Start(Prepared { waiting: *waiting, work, code: Runs::Code(runnable), policy })
+    }
+
+    /// The same, reading what is not at hand. `None`: it does not wait any more.
+    async fn prepare(&self, waiting: &Waiting) -> Result<Option<Preparation>, Error> {
+        let Some(tenant) = self.directory.tenant_by_id(waiting.tenant).await? else { return Ok(None) };
+        let function = self.directory.function_by_id(waiting.tenant, waiting.function).await?;
+        let version = match live_of(function.as_deref()) {
+            Ok(version) => version,
+            Err(reason) => return Ok(Some(Preparation::End(InvocationState::DeadLettered, reason))),
+        };
+        let Some(function) = function else { return Ok(None) };
+        let work = match self.bodies.get(&waiting.invocation) {
+            Some(held) => held,
+            None => match self.store.work(waiting.tenant, waiting.invocation).await? {
+                Some(read) => read,
+                None => return Ok(None),
+            },
+        };
+        let config = match self.directory.version(tenant.id, function.id, version).await? {
+            Some(record) => record.config.retry.clone(),
+            None => None,
+        };
+        let policy = retry::policy_of(work.retry.as_ref(), config.as_ref());
+        if retry::is_too_old(&policy, waiting, self.clock.now()) {
+            return Ok(Some(Preparation::End(InvocationState::Expired, EndReason::TooOld)));
+        }
+        let code = match self.runnable(&tenant, &function, version).await {
+            Ok(runnable) => Runs::Code(runnable),
+            Err(NotRunnable::Rejected(failure)) => Runs::Rejected(version, failure),
+            Err(NotRunnable::Gone) => {
+                return Ok(Some(Preparation::End(InvocationState::DeadLettered, EndReason::NoFunction)));
+            }
+            Err(NotRunnable::Error(error)) => return Err(error),
+        };
+        Ok(Some(Preparation::Start(Prepared { waiting: *waiting, work, code, policy })))
+    }
+
+    pub(crate) async fn load_and_start(self: Arc<Core>, waiting: Waiting, again_after: Duration) {
+        // Gives the slot back should this end in any other way than by an attempt.
+        let granted = Granted { core: Arc::clone(&self), waiting: Some(waiting) };
+        let prepared = match self.prepare(&waiting).await {
+            Ok(Some(Preparation::Start(prepared))) => prepared,
+            Ok(Some(Preparation::End(state, reason))) => {
+                let Some(epoch) = self.epoch_of(waiting.tenant) else { return };
+                granted.taken_over();
+                return self.end_unstarted(waiting, epoch, state, reason).await;
+            }
+            Ok(Some(Preparation::Load) | None) => return,
+            Err(error) => {
+                tracing::warn!(invocation.id = %waiting.invocation, %error, "{} waits on", waiting.invocation);
+                granted.taken_over();
+                return self.wait_again(waiting, again_after);
+            }
+        };
+        let now = self.clock.now();
+        let Some(claim) = self.claim_of(&waiting, now) else { return };
+        granted.taken_over();
+        let answer = self.store.claim(vec![claim]);
+        self.run(prepared, claim);
+        if let Ok(answers) = answer.await
+            && let Some(Err(error)) = answers.into_iter().next()
+            && matches!(error.kind, ErrorKind::Fenced | ErrorKind::Conflict | ErrorKind::NotFound)
+        {
+            if error.kind == ErrorKind::Fenced {
+                self.lost(waiting.tenant, claim.lease.epoch);
+            }
+            self.leases.revoke(&claim.lease);
+        }
+    }
+
+    /// Back into the scheduler, for a little later. Nothing was written.
+    fn wait_again(&self, waiting: Waiting, after: Duration) {
+        let now = self.clock.now();
+        self.queues.freed(|scheduler| {
+            scheduler.not_started(&waiting);
+            let later = Waiting { due: now + after, ..waiting };
+            if let Some(record) = self.directory.tenant_by_id_if_held(waiting.tenant) {
+                scheduler.arrive(later, crate::queue::share_of(&record), now);
+            } else {
+                scheduler.arrive(later, crate::scheduler::Share::of(&sublet_model::Quota::default(), false), now);
+            }
+        });
+    }
+
+    /// Ends a granted invocation without an attempt.
+    pub(crate) async fn end_unstarted(&self, waiting: Waiting, epoch: u64, state: InvocationState, reason: EndReason) {
+        let at = self.clock.now();
+        let finish = Finish {
+            invocation: waiting.invocation,
+            tenant: waiting.tenant,
+            epoch,
+            state,
+            reason,
+            at,
+            announce: true,
+        };
+        match self.store.finish(finish).await {
+            Ok(outbox) => {
+                self.bodies.remove(&waiting.invocation);
+                metrics::counter!("sublet_invocations_ended_total", "state" => state.as_str()).increment(1);
+                self.queues.freed(|scheduler| scheduler.not_started(&waiting));
+                if outbox.is_some() {
+                    // Rare enough that the outbox may read it back.
+                    self.outbox.look();
+                }
+            }
+            Err(error) if error.retryable() => {
+                tracing::warn!(invocation.id = %waiting.invocation, %error, "{} was not ended", waiting.invocation);
+                self.wait_again(waiting, SETTLE_AGAIN_AFTER_MAX);
+                // `Internal`: it may have been written all the same.
+                self.outbox.look();
+            }
+            Err(_) => self.queues.freed(|scheduler| scheduler.not_started(&waiting)),
+        }
+    }
+
+    /// Starts the attempt under a claim that was handed over.
+    pub(crate) fn run(self: &Arc<Core>, prepared: Prepared, claim: Claim) {
+        self.leases.hold(claim.lease, claim.until);
+        let slot = Slot { core: Arc::clone(self), lease: claim.lease };
+        let core = Arc::clone(self);
+        let task = self.spawn(async move {
+            core.attempt(prepared, slot.lease, claim.at).await;
+            drop(slot);
+        });
+        self.leases.bind(&claim.lease, task);
+    }
+
+    #[tracing::instrument(name = "engine.worker.attempt", level = "debug", skip_all, fields(invocation.id = %lease.invocation))]
+    async fn attempt(&self, prepared: Prepared, lease: Lease, started: Timestamp) {
+        let Prepared { waiting, work, code, policy } = prepared;
+        let is_alone = waiting.crashed > 0;
+        let (version, report) = match code {
+            Runs::Code(runnable) => {
+                let seed = self.chance.bits64();
+                let attempt = runnable.attempt(waiting.invocation.to_string(), work.body.clone(), seed, is_alone);
+                (runnable.version, self.run_in_sandbox(attempt).await)
+            }
+            Runs::Rejected(version, failure) => (version, failed(Outcome::Failed, failure)),
+        };
+        let ended = self.clock.now();
+        metrics::counter!("sublet_attempts_total", "outcome" => report.outcome.as_str()).increment(1);
+        let next = retry::after_attempt(report.outcome, &policy, &waiting, ended, self.chance.bits32());
+        let is_final = !matches!(next, Next::Retry { .. });
+        let settle = Settle { lease, end: attempt_end(&report, version, started, ended), next, announce: is_final };
+        self.settle(settle, &waiting, work.depth).await;
+        if is_alone {
+            self.note_alone(waiting.tenant, waiting.function, report.outcome).await;
+        }
+    }
+
+    /// Runs it, waiting for room if there is none. A sandbox that stays broken ends the attempt as `Cancelled`.
+    pub(crate) async fn run_in_sandbox(&self, attempt: Attempt) -> Report {
+        let mut tries = 0;
+        loop {
+            let error = match self.sandbox.run(attempt.clone()).await {
+                Ok(report) => return report,
+                Err(error) => error,
+            };
+            tries += 1;
+            if error != Unavailable::Full {
+                tracing::warn!(%error, "the sandbox did not run an attempt");
+            }
+            if tries >= SANDBOX_TRIES_MAX || error == Unavailable::Draining {
+                let failure = Failure {
+                    error_type: "Sublet.SandboxUnavailable".to_owned(),
+                    error_message: "the attempt could not be run".to_owned(),
+                    stack_trace: Vec::new(),
+                };
+                return failed(Outcome::Cancelled, failure);
+            }
+            tokio::time::sleep(SANDBOX_AGAIN_AFTER).await;
+        }
+    }
+
+    async fn settle(&self, settle: Settle, waiting: &Waiting, depth: u8) {
+        let (settled, is_repeated) = self.write_settle(&settle).await;
+        match settled {
+            Ok(settled) => {
+                let Some(line) = settled.outbox else { return };
+                self.bodies.remove(&waiting.invocation);
+                self.outbox.announce(line_of(line, settled.attempt, settle, waiting, depth));
+            }
+            Err(error) => {
+                metrics::counter!("sublet_settles_refused_total").increment(1);
+                tracing::info!(invocation.id = %waiting.invocation, %error, "an attempt was not recorded");
+                if is_repeated {
+                    // The answer of an earlier try may have been lost, and its outbox line be there.
+                    self.outbox.look();
+                }
+            }
+        }
+    }
+
+    /// Settles, as often as it takes; also says whether it took more than once.
+    pub(crate) async fn write_settle(&self, settle: &Settle) -> (Result<Settled, Error>, bool) {
+        let mut pause = SETTLE_AGAIN_AFTER;
+        for turn in 1..=SETTLE_TRIES_MAX {
+            match self.store.settle(settle.clone()).await {
+                Err(error) if error.retryable() && turn < SETTLE_TRIES_MAX => {
+                    tracing::warn!(invocation.id = %settle.lease.invocation, %error, "a settle is tried again");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(SETTLE_AGAIN_AFTER_MAX);
+                }
+                answer => return (answer, turn > 1),
+            }
+        }
+        (Err(Error::unavailable("the attempt could not be recorded")), true)
+    }
+}
+
+/// A granted invocation on its way to an attempt.
+struct Granted {
+    core: Arc<Core>,
+    waiting: Option<Waiting>,
+}
+
+impl Granted {
+    /// Somebody else sees to the slot from here.
+    fn taken_over(mut self) {
+        self.waiting = None;
+    }
+}
+
+impl Drop for Granted {
+    fn drop(&mut self) {
+        if let Some(waiting) = &self.waiting {
+            self.core.queues.freed(|scheduler| scheduler.not_started(waiting));
+        }
+    }
+}
+
+pub(crate) fn failed(outcome: Outcome, failure: Failure) -> Report {
+    Report { outcome, result: None, failure: Some(failure), log: Bytes::new(), usage: Usage::default() }
+}
+
+pub(crate) fn attempt_end(report: &Report, version: u32, started: Timestamp, ended: Timestamp) -> AttemptEnd {
+    // A failure always has a JSON text: it is three texts.
+    let failure = report.failure.as_ref().and_then(|failure| serde_json::to_vec(failure).ok()).map(Bytes::from);
+    AttemptEnd {
+        started,
+        ended,
+        version,
+        outcome: report.outcome,
+        usage: report.usage,
+        result: report.result.clone(),
+        failure,
+        log: report.log.clone(),
+    }
+}
+
+/// The outbox line that a settle wrote, so that it need not be read back.
+fn line_of(id: i64, attempt: sublet_model::AttemptId, settle: Settle, waiting: &Waiting, depth: u8) -> OutboxLine {
+    let (state, reason) = match settle.next {
+        Next::Succeed => (InvocationState::Succeeded, None),
+        Next::DeadLetter(reason) => (InvocationState::DeadLettered, Some(reason)),
+        Next::Cancel(reason) => (InvocationState::Cancelled, Some(reason)),
+        Next::Fail => (InvocationState::Failed, None),
+        Next::Retry { .. } => (InvocationState::Retrying, None),
+    };
+    let failed = waiting.failed + u32::from(matches!(settle.next, Next::DeadLetter(_)));
+    OutboxLine {
+        id,
+        invocation: InvocationRecord {
+            id: waiting.invocation,
+            tenant: waiting.tenant,
+            function: waiting.function,
+            event: Some(waiting.event),
+            state,
+            reason,
+            due: waiting.due,
+            starts: settle.lease.token,
+            failed,
+            ended: Some(settle.end.ended),
+        },
+        attempt: Some(AttemptRecord {
+            id: attempt,
+            invocation: waiting.invocation,
+            tenant: waiting.tenant,
+            function: waiting.function,
+            number: settle.lease.token,
+            end: settle.end,
+        }),
+        depth,
+    }
+}
