@@ -23,6 +23,8 @@ pub enum ErrorKind {
     Internal,
 }
 
+const STORAGE_FULL: &str = "the disk's reserve is reached; nothing was stored";
+
 #[derive(Debug, Clone, thiserror::Error)]
 pub struct Error {
     pub kind: ErrorKind,
@@ -74,6 +76,16 @@ impl Error {
 
     pub fn unavailable(message: impl Into<String>) -> Error {
         Error::new(ErrorKind::Unavailable, message)
+    }
+
+    /// The disk's reserve is reached: nothing more is taken in until there is room. Its own answer outside, so it is
+    /// made here and recognised by `is_storage_full`.
+    pub fn storage_full() -> Error {
+        Error::new(ErrorKind::Unavailable, STORAGE_FULL)
+    }
+
+    pub fn is_storage_full(&self) -> bool {
+        self.kind == ErrorKind::Unavailable && self.message == STORAGE_FULL
     }
 
     /// `source` is logged, never shown.

@@ -1,1 +1,44 @@
-//! stub
+//! The native HTTP API over an [`Engine`](sublet_engine::Engine): design.md's "The outside", as axum handlers whose
+//! descriptions are the OpenAPI document.
+//!
+//! It knows no backend of the store and no jail. One family of endpoints is one file, with its shapes and errors; what
+//! all have in common is beside them: `auth` (who may reach what), `body` and `param` (what comes in), `answer` and
+//! `problem` (what goes out), `edge` (what happens to every request), `router` (the table of routes), [`serve`].
+//!
+//! Invariants:
+//! - a handler reaches the engine only through an extractor of `auth`, which has checked the key;
+//! - every body has a maximum of bytes, of nesting and of seconds;
+//! - everything that is refused is an RFC 9457 problem that names its field, and holds no text of ours;
+//! - the routes and the OpenAPI document are the same table.
+
+mod alias;
+mod answer;
+mod auth;
+mod body;
+mod dead_letter;
+mod delivery;
+mod edge;
+mod event;
+mod function;
+mod health;
+mod invocation;
+mod invoke;
+mod key;
+mod layer;
+mod metric;
+mod openapi;
+mod param;
+mod pattern;
+mod problem;
+mod router;
+mod rule;
+mod schema;
+mod serve;
+mod stream;
+mod tenant;
+mod usage;
+mod version;
+mod webhook;
+
+pub use auth::{AppState, Secret, ServerConfig, ensure_operator_key};
+pub use serve::serve;

@@ -1,0 +1,46 @@
+//! Every route, once. A route is a handler with its description, so the table of routes and the OpenAPI document are the
+//! same thing.
+
+use axum::Router;
+use sublet_model::Error;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::auth::AppState;
+use crate::problem::Problem;
+use crate::{
+    alias, dead_letter, delivery, edge, event, function, health, invocation, invoke, key, layer, metric, openapi,
+    pattern, rule, stream, tenant, usage, version, webhook,
+};
+
+pub(crate) fn router(state: AppState) -> Result<Router, Error> {
+    // Before the first request, so that it is counted.
+    metric::recorder();
+    let (routes, document) = OpenApiRouter::with_openapi(openapi::head())
+        .merge(event::routes())
+        .merge(stream::routes())
+        .merge(pattern::routes())
+        .merge(rule::routes())
+        .merge(tenant::routes())
+        .merge(function::routes())
+        .merge(version::routes())
+        .merge(alias::routes())
+        .merge(invoke::routes())
+        .merge(invocation::routes())
+        .merge(dead_letter::routes())
+        .merge(usage::routes())
+        .merge(webhook::routes())
+        .merge(delivery::routes())
+        .merge(layer::routes())
+        .merge(key::routes())
+        .merge(health::routes())
+        .merge(metric::routes())
+        .merge(openapi::routes())
+        .split_for_parts();
+    let document = openapi::finish(document).map_err(Error::internal)?;
+    Ok(routes
+        .fallback(async || Problem::not_found("path"))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(axum::Extension(document))
+        .layer(axum::middleware::from_fn(edge::wrap))
+        .with_state(state))
+}

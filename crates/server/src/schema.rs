@@ -1,0 +1,278 @@
+//! How the model's values look in the OpenAPI document. The model does not know HTTP, so it cannot describe itself;
+//! these are never built, and the tests hold each to what the model's own type serialises to.
+
+#![allow(dead_code, reason = "schemas are described, never built")]
+
+use std::collections::BTreeMap;
+
+use utoipa::ToSchema;
+
+/// When a failed attempt is tried again: exponential backoff of which the upper half is random.
+#[derive(ToSchema)]
+#[schema(as = RetryPolicy, example = json!({"attempts": 3, "age": "1d", "backoff": "1s", "backoff_max": "5m"}))]
+pub(crate) struct RetryPolicySchema {
+    /// Attempts in all, 1 to 185.
+    pub(crate) attempts: Option<u32>,
+    /// Age after which it is not started again, at most `7d`.
+    pub(crate) age: Option<String>,
+    /// Before the first retry.
+    pub(crate) backoff: Option<String>,
+    /// Never longer than this between two attempts.
+    pub(crate) backoff_max: Option<String>,
+}
+
+/// Shorthand for rules on this function's result events: a webhook's name each.
+#[derive(ToSchema)]
+#[schema(as = Destinations)]
+pub(crate) struct DestinationsSchema {
+    pub(crate) on_success: Option<String>,
+    pub(crate) on_failure: Option<String>,
+}
+
+/// What a function is; frozen into every version.
+#[derive(ToSchema)]
+#[schema(as = FunctionConfig, example = json!({
+    "runtime": "javascript", "handler": "index.handler", "timeout": "3s", "memory": "128MiB",
+    "environment": {"GREETING": "hello"}, "layers": ["helpers"]
+}))]
+pub(crate) struct FunctionConfigSchema {
+    /// `javascript`, which is also what it is when left out.
+    pub(crate) runtime: Option<String>,
+    /// `file.export`, as in Lambda; `index.handler` when left out.
+    pub(crate) handler: Option<String>,
+    /// Wall deadline of an attempt, `10ms` to `15m`; `3s` when left out.
+    pub(crate) timeout: Option<String>,
+    /// CPU time of an attempt; `1s` when left out.
+    pub(crate) cpu: Option<String>,
+    /// `16MiB` to `512MiB`; `128MiB` when left out.
+    pub(crate) memory: Option<String>,
+    /// `process.env`, 4 KiB in all.
+    pub(crate) environment: Option<BTreeMap<String, String>>,
+    /// The operator's layers, importable by name; the newest version of each at deploy time.
+    pub(crate) layers: Option<Vec<String>>,
+    #[schema(inline = false)]
+    pub(crate) retry: Option<RetryPolicySchema>,
+    pub(crate) destinations: Option<DestinationsSchema>,
+}
+
+/// What an attempt used: its ledger line.
+#[derive(ToSchema)]
+#[schema(as = Usage)]
+pub(crate) struct UsageSchema {
+    /// Wall time in microseconds.
+    pub(crate) wall_us: u64,
+    /// CPU time in microseconds.
+    pub(crate) cpu_us: u64,
+    /// The most memory held.
+    pub(crate) memory_peak_bytes: u64,
+    /// The memory the function asked for: what GB-seconds are reckoned on.
+    pub(crate) memory_limit_bytes: u64,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+}
+
+/// An event as functions and webhooks see it: EventBridge's envelope with `tenant` beside it.
+#[derive(ToSchema)]
+#[schema(as = Envelope, example = json!({
+    "version": "0", "id": "order-17", "detail-type": "todo.created", "source": "todo", "account": "000000000000",
+    "time": "2026-01-31T09:30:00Z", "region": "local", "resources": [], "tenant": "acme", "detail": {"title": "buy milk"}
+}))]
+pub(crate) struct EnvelopeSchema {
+    pub(crate) version: String,
+    /// The publisher's id, or Sublet's `evt_…` where it gave none.
+    pub(crate) id: String,
+    #[schema(rename = "detail-type")]
+    pub(crate) detail_type: String,
+    pub(crate) source: String,
+    pub(crate) account: String,
+    pub(crate) time: String,
+    pub(crate) region: String,
+    pub(crate) resources: Vec<String>,
+    pub(crate) tenant: String,
+    #[schema(value_type = Object)]
+    pub(crate) detail: (),
+}
+
+/// An event to publish.
+#[derive(ToSchema)]
+#[schema(as = EventInput, example = json!({
+    "id": "order-17", "source": "todo", "detail-type": "todo.created", "tenant": "acme", "detail": {"title": "buy milk"}
+}))]
+pub(crate) struct EventInputSchema {
+    /// The publisher's own id. Repeated within 10 minutes with the same body, it changes nothing.
+    pub(crate) id: Option<String>,
+    /// 1 to 256 characters; `sublet` is reserved.
+    pub(crate) source: String,
+    #[schema(rename = "detail-type")]
+    pub(crate) detail_type: String,
+    /// When it happened; the time it came when left out.
+    pub(crate) time: Option<String>,
+    /// The tenant's name.
+    pub(crate) tenant: String,
+    pub(crate) resources: Option<Vec<String>>,
+    /// A JSON object.
+    #[schema(value_type = Object)]
+    pub(crate) detail: (),
+}
+
+/// One field that was in the way of a match.
+#[derive(ToSchema)]
+#[schema(as = Mismatch, example = json!({
+    "path": "detail.state", "operator": "prefix", "expected": "\"run\"", "actual": "\"stopped\""
+}))]
+pub(crate) struct MismatchSchema {
+    /// Keys joined by dots.
+    pub(crate) path: String,
+    /// As the pattern spells it; `exact` for plain values.
+    pub(crate) operator: String,
+    pub(crate) expected: String,
+    pub(crate) actual: String,
+}
+
+/// One try of a delivery.
+#[derive(ToSchema)]
+#[schema(as = DeliveryAttempt)]
+pub(crate) struct DeliveryAttemptSchema {
+    pub(crate) at: String,
+    /// HTTP status, when there was an answer.
+    pub(crate) status: Option<u16>,
+    /// Why it failed.
+    pub(crate) error: Option<String>,
+    pub(crate) latency_ms: u64,
+}
+
+/// All that became of an event, with reasons. To a tenant, its own part.
+#[derive(ToSchema)]
+#[schema(as = Explanation)]
+pub(crate) struct ExplanationSchema {
+    /// `evt_…`
+    pub(crate) id: String,
+    /// `matched`, `unmatched` or `rejected`.
+    pub(crate) status: String,
+    /// Why it was rejected: `unknown_tenant`, `suspended_tenant` or `loop`.
+    pub(crate) reason: Option<String>,
+    pub(crate) accepted: String,
+    /// How many events begot it.
+    pub(crate) depth: u8,
+    /// Left out once it was erased with its tenant.
+    pub(crate) event: Option<EnvelopeSchema>,
+    /// Those that matched first.
+    pub(crate) rules: Vec<RuleExplainedSchema>,
+    /// Rules beyond the most that are shown.
+    pub(crate) rules_left_out: Option<u64>,
+    pub(crate) invocations: Vec<InvocationExplainedSchema>,
+    pub(crate) deliveries: Vec<DeliveryExplainedSchema>,
+}
+
+/// A rule that matched, or why it did not.
+#[derive(ToSchema)]
+#[schema(as = RuleExplained)]
+pub(crate) struct RuleExplainedSchema {
+    /// `operator` or `tenant`.
+    pub(crate) owner: String,
+    /// `rul_…`; left out where a tenant looks at the operator's rule.
+    pub(crate) rule: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) matched: bool,
+    /// The rule was changed or deleted after the event, or made after it.
+    pub(crate) changed_since: bool,
+    pub(crate) targets: Option<Vec<TargetExplainedSchema>>,
+    pub(crate) reasons: Option<Vec<MismatchSchema>>,
+    pub(crate) note: Option<String>,
+}
+
+/// What a target became: one of `invocation`, `delivery`, `unmatched`.
+#[derive(ToSchema)]
+#[schema(as = TargetExplained)]
+pub(crate) struct TargetExplainedSchema {
+    /// `tenant enrich`, `function acme/enrich`, `webhook crm`.
+    pub(crate) target: String,
+    /// `inv_…`
+    pub(crate) invocation: Option<String>,
+    /// `dlv_…`
+    pub(crate) delivery: Option<String>,
+    /// `no_function` or `no_webhook`.
+    pub(crate) unmatched: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = InvocationExplained)]
+pub(crate) struct InvocationExplainedSchema {
+    pub(crate) id: String,
+    /// The function's name; its id once it was deleted.
+    pub(crate) function: String,
+    pub(crate) state: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) due: Option<String>,
+    pub(crate) ended: Option<String>,
+    pub(crate) attempts: Vec<AttemptExplainedSchema>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = AttemptExplained)]
+pub(crate) struct AttemptExplainedSchema {
+    pub(crate) number: u32,
+    pub(crate) version: u32,
+    pub(crate) outcome: String,
+    pub(crate) started: String,
+    pub(crate) ended: String,
+    /// From the acceptance, or the end of the attempt before, until it started.
+    pub(crate) waited_ms: u64,
+    pub(crate) usage: UsageSchema,
+    pub(crate) failure: Option<crate::problem::FailureBody>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = DeliveryExplained)]
+pub(crate) struct DeliveryExplainedSchema {
+    pub(crate) id: String,
+    pub(crate) webhook: String,
+    pub(crate) state: String,
+    pub(crate) due: Option<String>,
+    pub(crate) attempts: Vec<DeliveryAttemptSchema>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use sublet_model::{FunctionConfig, RetryPolicy, Usage};
+
+    use super::*;
+
+    fn described<T: ToSchema>() -> Vec<String> {
+        let schema = serde_json::to_value(T::schema()).unwrap();
+        let mut keys: Vec<String> = schema["properties"].as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        keys
+    }
+
+    fn written(value: impl serde::Serialize) -> Vec<String> {
+        let Value::Object(fields) = serde_json::to_value(value).unwrap() else { panic!("not an object") };
+        let mut keys: Vec<String> = fields.keys().cloned().collect();
+        keys.sort();
+        keys
+    }
+
+    #[test]
+    fn what_is_described_is_what_the_model_writes() {
+        assert_eq!(described::<RetryPolicySchema>(), written(RetryPolicy::default()));
+        assert_eq!(described::<FunctionConfigSchema>(), written(FunctionConfig::default()));
+        assert_eq!(described::<DestinationsSchema>(), written(FunctionConfig::default().destinations));
+        assert_eq!(described::<UsageSchema>(), written(Usage::default()));
+        let attempt = sublet_store::DeliveryAttempt {
+            at: sublet_model::Timestamp::ZERO,
+            status: None,
+            error: None,
+            latency_ms: 0,
+        };
+        assert_eq!(described::<DeliveryAttemptSchema>(), written(attempt));
+    }
+
+    #[test]
+    fn an_envelope_is_described_as_it_is_written() {
+        let input: sublet_model::EventInput =
+            serde_json::from_str(r#"{"source": "s", "detail-type": "d", "tenant": "t", "detail": {}}"#).unwrap();
+        let envelope = sublet_model::Envelope::of(input, "evt", sublet_model::Timestamp::ZERO);
+        assert_eq!(described::<EnvelopeSchema>(), written(envelope));
+    }
+}
