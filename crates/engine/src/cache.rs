@@ -79,7 +79,8 @@ impl<K: Eq + Hash + Clone, V> Cache<K, V> {
         self.weight = 0;
     }
 
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.entries.len()
     }
 }

@@ -1,18 +1,24 @@
 //! What became of an event and why: rules that matched and what each led to, rules that did not and why not,
 //! invocations with their attempts and waits, deliveries. To a tenant only its own part.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
+use sublet_model::event::SOURCE_SUBLET;
 use sublet_model::{
-    DeliveryId, EndReason, Error, EventId, InvocationId, InvocationState, Name, Outcome, RuleId, TenantId, Timestamp,
-    Usage,
+    DeliveryId, EndReason, Envelope, Error, EventId, InvocationId, InvocationState, Name, Outcome, RuleId, TenantId,
+    Timestamp, Usage,
 };
-use sublet_pattern::Mismatch;
+use sublet_pattern::{EventView, Mismatch};
 use sublet_sandbox::Failure;
 use sublet_store::delivery::{DeliveryAttempt, DeliveryState};
-use sublet_store::RejectReason;
+use sublet_store::{EventRecord, EventStatus, RejectReason};
 
 use crate::core::Core;
+use crate::directory::Rule;
+use crate::dispatch::{Trace, TraceTarget};
 
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,8 +139,209 @@ pub struct DeliveryExplained {
     pub attempts: Vec<DeliveryAttempt>,
 }
 
+/// Rules shown of one event.
+const RULES_SHOWN_MAX: usize = 200;
+
 impl Core {
-    pub(crate) async fn explain(&self, _id: EventId, _viewer: Viewer) -> Result<Explanation, Error> {
-        Err(Error::unavailable("not yet"))
+    pub(crate) async fn explain(&self, id: EventId, viewer: Viewer) -> Result<Explanation, Error> {
+        let not_found = || Error::not_found(format!("event {id}"));
+        let record = self.store.event(id).await?.ok_or_else(not_found)?;
+        if let Viewer::Tenant(own) = viewer
+            && record.tenant != Some(own)
+        {
+            return Err(not_found());
+        }
+        let trace: Trace = match record.trace.is_empty() {
+            true => Trace::default(),
+            false => serde_json::from_slice(&record.trace).map_err(Error::internal)?,
+        };
+        let (status, reason) = match record.status {
+            EventStatus::Matched => ("matched", None),
+            EventStatus::Unmatched => ("unmatched", None),
+            EventStatus::Rejected(reason) => ("rejected", Some(reason)),
+        };
+        let homes = homes_of(&trace);
+        let (mut rules, rules_left_out) = self.explain_rules(&record, &trace, viewer);
+        if !trace.destinations.is_empty() && viewer == Viewer::Operator {
+            rules.insert(0, destinations_as_rule(trace.destinations));
+        }
+        let mut invocations = Vec::with_capacity(record.invocations.len());
+        for invocation in &record.invocations {
+            let Some(tenant) = homes.get(invocation).copied().or(record.tenant) else { continue };
+            if viewer == Viewer::Operator || viewer == Viewer::Tenant(tenant) {
+                invocations.extend(self.explain_invocation(tenant, *invocation).await?);
+            }
+        }
+        let mut deliveries = Vec::new();
+        // Webhooks are the operator's.
+        for delivery in record.deliveries.iter().filter(|_| viewer == Viewer::Operator) {
+            let Some(found) = self.store.delivery(*delivery).await? else { continue };
+            deliveries.push(DeliveryExplained {
+                id: found.id,
+                webhook: found.webhook,
+                state: found.state,
+                due: (found.state == DeliveryState::Pending).then_some(found.due),
+                attempts: found.attempts,
+            });
+        }
+        Ok(Explanation {
+            id,
+            status,
+            reason,
+            accepted: id.minted_at(),
+            depth: record.depth,
+            event: serde_json::from_slice(&record.body).ok(),
+            rules,
+            rules_left_out,
+            invocations,
+            deliveries,
+        })
     }
+
+    /// What matched, from the trace; what did not, against the rules of today.
+    fn explain_rules(&self, record: &EventRecord, trace: &Trace, viewer: Viewer) -> (Vec<RuleExplained>, usize) {
+        let is_rejected = matches!(record.status, EventStatus::Rejected(_));
+        let accepted = record.id.minted_at();
+        let is_result = trace_is_of_result(&record.body);
+        let view = EventView::parse(&record.body).ok();
+        self.directory.with_rules(|book| {
+            let owners = [None, record.tenant].into_iter().filter(|owner| owner.is_some() || record.tenant.is_some());
+            let today: HashMap<RuleId, &Arc<Rule>> =
+                owners.flat_map(|owner| book.of(owner)).map(|rule| (rule.record.id, rule)).collect();
+            let mut shown: Vec<RuleExplained> = Vec::new();
+            for matched in &trace.rules {
+                let changed_since =
+                    today.get(&matched.rule).is_none_or(|rule| rule.record.changed != matched.changed);
+                let targets = matched.targets.iter().filter(|target| sees(viewer, matched.owner, target));
+                let targets: Vec<TargetExplained> = targets.map(|target| target.shown.clone()).collect();
+                if targets.is_empty() && !sees_rule(viewer, matched.owner) {
+                    continue;
+                }
+                let is_open = sees_rule(viewer, matched.owner);
+                shown.push(RuleExplained {
+                    owner: owner_kind(matched.owner),
+                    rule: is_open.then_some(matched.rule),
+                    name: is_open.then(|| matched.name.clone()),
+                    matched: true,
+                    changed_since,
+                    targets,
+                    reasons: Vec::new(),
+                    note: None,
+                });
+            }
+            let mut others: Vec<&Arc<Rule>> = today
+                .values()
+                .copied()
+                .filter(|rule| !is_rejected && sees_rule(viewer, rule.record.owner))
+                .filter(|rule| trace.rules.iter().all(|matched| matched.rule != rule.record.id))
+                .collect();
+            others.sort_by_key(|rule| rule.record.id);
+            let room = RULES_SHOWN_MAX.saturating_sub(shown.len());
+            let left_out = others.len().saturating_sub(room);
+            for rule in others.into_iter().take(room) {
+                let reasons = view.as_ref().map(|event| rule.pattern.explain(event).reasons).unwrap_or_default();
+                let note = if !rule.record.spec.enabled {
+                    Some("the rule is disabled")
+                } else if is_result && !rule.sees_results {
+                    Some("the pattern's source does not name `sublet`, so it sees no result events")
+                } else if reasons.is_empty() {
+                    Some("it matches today, and did not when the event came")
+                } else {
+                    None
+                };
+                shown.push(RuleExplained {
+                    owner: owner_kind(rule.record.owner),
+                    rule: Some(rule.record.id),
+                    name: Some(rule.record.name.clone()),
+                    matched: false,
+                    changed_since: rule.record.changed > accepted,
+                    targets: Vec::new(),
+                    reasons,
+                    note,
+                });
+            }
+            (shown, left_out)
+        })
+    }
+
+    async fn explain_invocation(
+        &self,
+        tenant: TenantId,
+        id: InvocationId,
+    ) -> Result<Option<InvocationExplained>, Error> {
+        let Some(record) = self.store.invocation(tenant, id).await? else { return Ok(None) };
+        let function = self.directory.function_by_id(tenant, record.function).await?;
+        let mut attempts = Vec::new();
+        let mut free_since = id.minted_at();
+        for attempt in self.store.attempts(tenant, id).await? {
+            let end = attempt.end;
+            attempts.push(AttemptExplained {
+                number: attempt.number,
+                version: end.version,
+                outcome: end.outcome,
+                started: end.started,
+                ended: end.ended,
+                waited_ms: end.started.since(free_since),
+                usage: end.usage,
+                failure: end.failure.and_then(|text| serde_json::from_slice(&text).ok()),
+            });
+            free_since = end.ended;
+        }
+        Ok(Some(InvocationExplained {
+            id,
+            function: function.map_or_else(|| record.function.to_string(), |found| found.name.to_string()),
+            state: record.state,
+            reason: record.reason,
+            due: record.state.is_waiting().then_some(record.due),
+            ended: record.ended,
+            attempts,
+        }))
+    }
+}
+
+/// Whose queue each invocation went to; an operator's rule may name another tenant's function.
+fn homes_of(trace: &Trace) -> HashMap<InvocationId, TenantId> {
+    let targets = trace.rules.iter().flat_map(|rule| &rule.targets);
+    targets
+        .filter_map(|target| match (&target.shown.led_to, target.tenant) {
+            (LedTo::Invocation(id), Some(tenant)) => Some((*id, tenant)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn owner_kind(owner: Option<TenantId>) -> RuleOwner {
+    if owner.is_some() { RuleOwner::Tenant } else { RuleOwner::Operator }
+}
+
+fn sees_rule(viewer: Viewer, owner: Option<TenantId>) -> bool {
+    match viewer {
+        Viewer::Operator => true,
+        Viewer::Tenant(own) => owner == Some(own),
+    }
+}
+
+/// A tenant sees of the operator's rules what they led to in its own queue.
+fn sees(viewer: Viewer, owner: Option<TenantId>, target: &TraceTarget) -> bool {
+    match viewer {
+        Viewer::Operator => true,
+        Viewer::Tenant(own) => owner == Some(own) || target.tenant == Some(own),
+    }
+}
+
+fn destinations_as_rule(targets: Vec<TraceTarget>) -> RuleExplained {
+    RuleExplained {
+        owner: RuleOwner::Tenant,
+        rule: None,
+        name: None,
+        matched: true,
+        changed_since: false,
+        targets: targets.into_iter().map(|target| target.shown).collect(),
+        reasons: Vec::new(),
+        note: Some("the function's own destination"),
+    }
+}
+
+fn trace_is_of_result(body: &[u8]) -> bool {
+    serde_json::from_slice::<Envelope>(body).is_ok_and(|envelope| envelope.source == SOURCE_SUBLET)
 }

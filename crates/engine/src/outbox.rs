@@ -135,39 +135,58 @@ impl Core {
     #[tracing::instrument(name = "engine.outbox.publish", level = "debug", skip_all, fields(lines = lines.len()))]
     async fn publish_lines(&self, lines: &[OutboxLine]) {
         let mut pause = AGAIN_AFTER;
-        while let Err(error) = self.try_publish_lines(lines).await {
-            tracing::warn!(%error, "result events were not published; trying again");
+        let mut results = loop {
+            match self.result_events(lines).await {
+                Ok(results) => break results,
+                Err(error) => tracing::warn!(%error, "result events could not be made; trying again"),
+            }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(AGAIN_AFTER_MAX);
+        };
+        for (event, _) in &results {
+            self.remember_bodies(event);
+        }
+        while !results.is_empty() {
+            let events = results.iter().map(|(event, _)| event.clone()).collect();
+            match self.store.publish(events, self.clock.now()).await {
+                Ok(published) => {
+                    let all = results.drain(..).zip(published);
+                    let accepted = all.filter(|(_, outcome)| *outcome == Published::Accepted);
+                    self.published(accepted.map(|((_, item), _)| item).collect());
+                    return;
+                }
+                Err(error) => tracing::warn!(%error, "result events were not published; trying again"),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(AGAIN_AFTER_MAX);
+            // The answer may have been lost and not the events: those that are there are done.
+            let mut found = Vec::new();
+            let mut left = Vec::new();
+            for (event, item) in results {
+                match self.store.event(event.id).await {
+                    Ok(Some(_)) => found.push(item),
+                    _ => left.push((event, item)),
+                }
+            }
+            self.published(found);
+            results = left;
         }
     }
 
-    async fn try_publish_lines(&self, lines: &[OutboxLine]) -> Result<(), Error> {
+    fn published(&self, items: Vec<ResultItem>) {
+        metrics::counter!("sublet_results_total").increment(items.len() as u64);
+        self.stream.push(items);
+    }
+
+    async fn result_events(&self, lines: &[OutboxLine]) -> Result<Vec<(NewEvent, ResultItem)>, Error> {
         let now = self.clock.now();
-        let mut events = Vec::with_capacity(lines.len());
-        let mut items = Vec::with_capacity(lines.len());
+        let mut results = Vec::with_capacity(lines.len());
         for line in lines {
             // A tenant that was deleted took its lines along.
             let Some(tenant) = self.directory.tenant_by_id(line.invocation.tenant).await? else { continue };
-            let (event, item) = self.result_event(line, &tenant, now).await?;
-            events.push(event);
-            items.push(item);
+            results.push(self.result_event(line, &tenant, now).await?);
         }
-        if events.is_empty() {
-            return Ok(());
-        }
-        for event in &events {
-            self.remember_bodies(event);
-        }
-        let published = self.store.publish(events, now).await?;
-        let accepted = items.into_iter().zip(published).filter(|(_, outcome)| *outcome == Published::Accepted);
-        let mut count = 0;
-        self.stream.push(accepted.map(|(item, _)| {
-            count += 1;
-            item
-        }));
-        metrics::counter!("sublet_results_total").increment(count);
-        Ok(())
+        Ok(results)
     }
 
     async fn result_event(

@@ -22,7 +22,7 @@ use crate::worker::Preparation;
 /// Batches of arrivals taken in before the next look at free slots.
 const BATCHES_PER_STEP: usize = 64;
 /// When the store would not tell whose an arrival is, or what to run: until the next try.
-const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 pub(crate) struct Queues {
     scheduler: Mutex<Scheduler>,
@@ -116,7 +116,9 @@ impl Queues {
     }
 }
 
-type Claims = FuturesUnordered<BoxFuture<'static, (Vec<Lease>, Option<Vec<Result<(), Error>>>)>>;
+/// What was claimed, each as it waited, with the answers; `None` when there will be none.
+type Claimed = (Vec<(Lease, Waiting)>, Option<Vec<Result<(), Error>>>);
+type Claims = FuturesUnordered<BoxFuture<'static, Claimed>>;
 type Lookups = FuturesUnordered<BoxFuture<'static, (Vec<Waiting>, Result<Option<Arc<TenantRecord>>, Error>)>>;
 
 impl Core {
@@ -151,7 +153,7 @@ impl Core {
                 },
                 Some(change) = changes.recv() => self.changed(change, &lookups),
                 Some((waiting, found)) = lookups.next() => self.looked_up(waiting, found),
-                Some((leases, answers)) = claims.next() => self.claimed(&leases, answers),
+                Some((claimed, answers)) = claims.next() => self.claimed(&claimed, answers),
                 () = self.queues.wake.notified() => {}
                 () = tokio::time::sleep(until_due.unwrap_or_default()), if until_due.is_some() => {}
             }
@@ -220,9 +222,10 @@ impl Core {
         }
     }
 
-    fn claimed(&self, leases: &[Lease], answers: Option<Vec<Result<(), Error>>>) {
+    /// Stops what must not run, and lets wait again what was not claimed.
+    pub(crate) fn claimed(self: &Arc<Core>, claimed: &[(Lease, Waiting)], answers: Option<Vec<Result<(), Error>>>) {
         // No answer: the store is closing, and settling will say so.
-        for (lease, answer) in leases.iter().zip(answers.unwrap_or_default()) {
+        for ((lease, waiting), answer) in claimed.iter().zip(answers.unwrap_or_default()) {
             let Err(error) = answer else { continue };
             tracing::debug!(invocation.id = %lease.invocation, %error, "{} was not claimed", lease.invocation);
             match error.kind {
@@ -230,12 +233,29 @@ impl Core {
                     self.lost(lease.tenant, lease.epoch);
                     self.leases.revoke(lease);
                 }
-                // Cancelled meanwhile, or an old arrival.
-                ErrorKind::Conflict | ErrorKind::NotFound => self.leases.revoke(lease),
+                // Nothing was written, so it waits in the store and nobody will say so again.
+                ErrorKind::Unavailable | ErrorKind::Throttled => {
+                    self.leases.revoke(lease);
+                    self.arrive_later(*waiting, TRY_AGAIN_AFTER);
+                }
                 // It may stand: the settle will tell.
-                _ => {}
+                ErrorKind::Internal => {}
+                // Cancelled meanwhile, or an old arrival.
+                ErrorKind::Conflict | ErrorKind::NotFound | ErrorKind::Invalid => self.leases.revoke(lease),
             }
         }
+    }
+
+    /// Lets something wait again whose slot is given back elsewhere.
+    pub(crate) fn arrive_later(self: &Arc<Core>, waiting: Waiting, after: Duration) {
+        let core = Arc::clone(self);
+        self.spawn(async move {
+            tokio::time::sleep(after).await;
+            let Ok(Some(record)) = core.directory.tenant_by_id(waiting.tenant).await else { return };
+            let now = core.clock.now();
+            core.queues.with(|scheduler| scheduler.arrive(waiting, share_of(&record), now));
+            core.queues.wake.notify_one();
+        });
     }
 
     /// Hands free slots to what waits. What is at hand is claimed in one batch; what has to be read first goes by a
@@ -272,16 +292,17 @@ impl Core {
                 }
                 Preparation::Load => {
                     let core = Arc::clone(self);
-                    self.spawn(async move { core.load_and_start(waiting, TRY_AGAIN_AFTER).await });
+                    self.spawn(async move { core.load_and_start(waiting).await });
                 }
             }
         }
         if batch.is_empty() {
             return;
         }
-        let leases: Vec<Lease> = batch.iter().map(|claim| claim.lease).collect();
+        let claimed: Vec<(Lease, Waiting)> =
+            ready.iter().map(|(prepared, claim)| (claim.lease, prepared.waiting)).collect();
         let answers = self.store.claim(batch);
-        claims.push(Box::pin(async move { (leases, answers.await.ok()) }));
+        claims.push(Box::pin(async move { (claimed, answers.await.ok()) }));
         for (prepared, claim) in ready {
             self.run(prepared, claim);
         }

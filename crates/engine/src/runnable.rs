@@ -21,9 +21,6 @@ use crate::package::{open_zip, single_file};
 const ENTRY_BYTES: usize = 2 * 1024;
 
 pub(crate) struct Runnable {
-    pub(crate) tenant: TenantId,
-    pub(crate) function: FunctionId,
-    pub(crate) name: Name,
     pub(crate) version: u32,
     pub(crate) config: FunctionConfig,
     code: Code,
@@ -115,9 +112,6 @@ impl Core {
         let config = &version.config;
         let arn = format!("arn:aws:lambda:local:000000000000:function:{}:{number}", function.name);
         let runnable = Arc::new(Runnable {
-            tenant: tenant.id,
-            function: function.id,
-            name: function.name.clone(),
             version: number,
             config: config.clone(),
             limits: Limits {

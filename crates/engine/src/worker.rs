@@ -17,6 +17,7 @@ use sublet_store::{
 };
 
 use crate::core::Core;
+use crate::queue::TRY_AGAIN_AFTER;
 use crate::retry;
 use crate::runnable::{NotRunnable, Runnable};
 
@@ -39,7 +40,7 @@ pub(crate) enum Preparation {
 }
 
 pub(crate) struct Prepared {
-    waiting: Waiting,
+    pub(crate) waiting: Waiting,
     work: Work,
     code: Runs,
     policy: RetryPolicy,
@@ -131,7 +132,7 @@ impl Core {
         Ok(Some(Preparation::Start(Prepared { waiting: *waiting, work, code, policy })))
     }
 
-    pub(crate) async fn load_and_start(self: Arc<Core>, waiting: Waiting, again_after: Duration) {
+    pub(crate) async fn load_and_start(self: Arc<Core>, waiting: Waiting) {
         // Gives the slot back should this end in any other way than by an attempt.
         let granted = Granted { core: Arc::clone(&self), waiting: Some(waiting) };
         let prepared = match self.prepare(&waiting).await {
@@ -145,7 +146,7 @@ impl Core {
             Err(error) => {
                 tracing::warn!(invocation.id = %waiting.invocation, %error, "{} waits on", waiting.invocation);
                 granted.taken_over();
-                return self.wait_again(waiting, again_after);
+                return self.wait_again(waiting);
             }
         };
         let now = self.clock.now();
@@ -153,33 +154,30 @@ impl Core {
         granted.taken_over();
         let answer = self.store.claim(vec![claim]);
         self.run(prepared, claim);
-        if let Ok(answers) = answer.await
-            && let Some(Err(error)) = answers.into_iter().next()
-            && matches!(error.kind, ErrorKind::Fenced | ErrorKind::Conflict | ErrorKind::NotFound)
-        {
-            if error.kind == ErrorKind::Fenced {
-                self.lost(waiting.tenant, claim.lease.epoch);
-            }
-            self.leases.revoke(&claim.lease);
-        }
+        let answers = answer.await.ok();
+        self.claimed(&[(claim.lease, waiting)], answers);
     }
 
-    /// Back into the scheduler, for a little later. Nothing was written.
-    fn wait_again(&self, waiting: Waiting, after: Duration) {
-        let now = self.clock.now();
-        self.queues.freed(|scheduler| {
-            scheduler.not_started(&waiting);
-            let later = Waiting { due: now + after, ..waiting };
-            if let Some(record) = self.directory.tenant_by_id_if_held(waiting.tenant) {
-                scheduler.arrive(later, crate::queue::share_of(&record), now);
-            } else {
-                scheduler.arrive(later, crate::scheduler::Share::of(&sublet_model::Quota::default(), false), now);
-            }
-        });
+    /// Gives the slot back and lets it wait again, for a little later. Nothing was written.
+    fn wait_again(self: &Arc<Core>, waiting: Waiting) {
+        self.queues.freed(|scheduler| scheduler.not_started(&waiting));
+        self.arrive_later(waiting, TRY_AGAIN_AFTER);
+    }
+
+    /// An attempt was not recorded. If its claim never was either, it still waits in the store, and nobody will say so
+    /// again; what was claimed is given back by rescue, which says so itself.
+    async fn wait_if_unclaimed(self: &Arc<Core>, waiting: Waiting) {
+        match self.store.invocation(waiting.tenant, waiting.invocation).await {
+            Ok(Some(record)) if record.state.is_waiting() && record.starts == waiting.starts => {}
+            Ok(_) => return,
+            // Waiting once too often does no harm: the second claim is refused.
+            Err(_) => {}
+        }
+        self.arrive_later(waiting, TRY_AGAIN_AFTER);
     }
 
     /// Ends a granted invocation without an attempt.
-    pub(crate) async fn end_unstarted(&self, waiting: Waiting, epoch: u64, state: InvocationState, reason: EndReason) {
+    pub(crate) async fn end_unstarted(self: &Arc<Core>, waiting: Waiting, epoch: u64, state: InvocationState, reason: EndReason) {
         let at = self.clock.now();
         let finish = Finish {
             invocation: waiting.invocation,
@@ -202,7 +200,7 @@ impl Core {
             }
             Err(error) if error.retryable() => {
                 tracing::warn!(invocation.id = %waiting.invocation, %error, "{} was not ended", waiting.invocation);
-                self.wait_again(waiting, SETTLE_AGAIN_AFTER_MAX);
+                self.wait_again(waiting);
                 // `Internal`: it may have been written all the same.
                 self.outbox.look();
             }
@@ -223,7 +221,7 @@ impl Core {
     }
 
     #[tracing::instrument(name = "engine.worker.attempt", level = "debug", skip_all, fields(invocation.id = %lease.invocation))]
-    async fn attempt(&self, prepared: Prepared, lease: Lease, started: Timestamp) {
+    async fn attempt(self: &Arc<Core>, prepared: Prepared, lease: Lease, started: Timestamp) {
         let Prepared { waiting, work, code, policy } = prepared;
         let is_alone = waiting.crashed > 0;
         let (version, report) = match code {
@@ -269,7 +267,7 @@ impl Core {
         }
     }
 
-    async fn settle(&self, settle: Settle, waiting: &Waiting, depth: u8) {
+    async fn settle(self: &Arc<Core>, settle: Settle, waiting: &Waiting, depth: u8) {
         let (settled, is_repeated) = self.write_settle(&settle).await;
         match settled {
             Ok(settled) => {
@@ -284,6 +282,7 @@ impl Core {
                     // The answer of an earlier try may have been lost, and its outbox line be there.
                     self.outbox.look();
                 }
+                self.wait_if_unclaimed(*waiting).await;
             }
         }
     }

@@ -134,11 +134,12 @@ impl Directory {
         let answer = write.await;
         self.generation.fetch_add(1, Ordering::AcqRel);
         let after = self.store.revision();
-        // Two steps or more: another node wrote too, and `refresh` will find the revision ahead of what is known.
+        // A write without an answer may stand all the same; then the revision is ahead and `refresh` reads everything.
+        let written = answer?;
+        // Two steps or more: another node wrote too, and `refresh` finds the revision ahead likewise.
         if self.revision.load(Ordering::Acquire) == before && after <= before + 1 {
             self.revision.store(after, Ordering::Release);
         }
-        let written = answer?;
         changed(self, &written);
         Ok(written)
     }
