@@ -60,11 +60,7 @@ impl Extension {
         write_missing(self.folder(data), self.files)
     }
 
-    /// One of its files, as it came with the program.
-    pub(super) fn text(&self, name: &str) -> &'static str {
-        self.files.iter().find(|(path, _)| *path == name).map_or("", |(_, text)| text)
-    }
-
+    /// As they came with the program.
     pub(super) fn files(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         self.files.iter().copied()
     }
@@ -97,6 +93,6 @@ mod tests {
         std::fs::remove_file(folder.join("dates.mjs")).unwrap();
         ACME.write_copy(data.path()).unwrap();
         assert_eq!(std::fs::read_to_string(folder.join("index.mjs")).unwrap(), "mine");
-        assert_eq!(std::fs::read_to_string(folder.join("dates.mjs")).unwrap(), ACME.text("dates.mjs"));
+        assert_eq!(std::fs::read_to_string(folder.join("dates.mjs")).unwrap(), ACME.files[1].1);
     }
 }

@@ -2,15 +2,13 @@
 //! number used again is no mistake, and the kernel tells when it has ended.
 
 use std::os::fd::OwnedFd;
-use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 /// From the end of a process to the end of those it started.
-const END_WITHIN: Duration = Duration::from_secs(5);
+const END_WITHIN: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
 
 pub(super) struct Family(Vec<(Pid, OwnedFd)>);
 
@@ -35,10 +33,13 @@ impl Family {
 
     /// Errors: one of them goes on.
     pub(super) async fn have_ended(self) -> Result<()> {
+        tokio::task::spawn_blocking(move || self.wait()).await?
+    }
+
+    fn wait(self) -> Result<()> {
         for (pid, descriptor) in self.0 {
-            let descriptor = AsyncFd::with_interest(descriptor, Interest::READABLE)?;
-            let ended = tokio::time::timeout(END_WITHIN, descriptor.readable()).await;
-            ended.with_context(|| format!("process {} is left over", pid.as_raw_nonzero()))??;
+            let ended = poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], Some(&END_WITHIN))?;
+            ensure!(ended > 0, "process {} is left over", pid.as_raw_nonzero());
         }
         Ok(())
     }
