@@ -44,7 +44,7 @@ pub(crate) struct Writer {
     /// Why nothing is written any more.
     broken: Option<String>,
     // Last, so that the connection is closed before the directory is let go.
-    lock: DirectoryLock,
+    _lock: DirectoryLock,
 }
 
 enum Next {
@@ -63,7 +63,7 @@ impl Writer {
         lock: DirectoryLock,
     ) -> Writer {
         let ledger_flushed = Instant::now();
-        Writer { conn, state, shared, messages, log_pages_max, log_pages: 0, ledger_flushed, broken: None, lock }
+        Writer { conn, state, shared, messages, log_pages_max, log_pages: 0, ledger_flushed, broken: None, _lock: lock }
     }
 
     /// Until every sender is gone, or `Close`.
@@ -101,17 +101,13 @@ impl Writer {
                 Some(Message::Command(_)) => {}
             }
         }
-        self.end();
     }
 
-    /// The last words: sums that are only in memory are written, though the attempt rows would give them back. The
-    /// connection is closed before the directory is let go.
+    /// The last words of a store that is closed: sums that are only in memory and pages that are only in the log are
+    /// written where they belong. One that is dropped leaves them, as a crash does, to the next open.
     fn end(mut self) {
         while self.broken.is_none() && self.ledger_waits() && self.flush_ledger() {}
         self.checkpoint();
-        let Writer { conn, lock, .. } = self;
-        drop(conn);
-        drop(lock);
     }
 
     /// Everything that is there already, up to the bounds of a batch. A control message ends the batch and comes back.

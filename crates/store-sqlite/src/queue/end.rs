@@ -123,7 +123,7 @@ pub(super) fn announce(
     // An attempt's id is new in this commit, so it serves as the line's too.
     let line = match attempt {
         Some(attempt) => attempt.raw(),
-        None => batch.state.mint(now),
+        None => batch.register(now)?,
     };
     batch.conn.prepare_cached("INSERT INTO outbox VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)")?.execute(params![
         line,

@@ -83,7 +83,7 @@ fn one_more(rows_max: usize) -> i64 {
 
 impl Batch<'_> {
     /// A new row's id. Noted down, since the row itself may be deleted and its id must not come back.
-    fn register(&mut self, now: Timestamp) -> Outcome<i64> {
+    pub(crate) fn register(&mut self, now: Timestamp) -> Outcome<i64> {
         let id = self.state.mint(now);
         self.conn.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('minted', ?)")?.execute([id])?;
         Ok(id)

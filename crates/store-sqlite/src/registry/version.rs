@@ -10,8 +10,8 @@ use crate::fail::Outcome;
 use crate::listing::not_a_cursor;
 use crate::row::{counter, counter_of, moment};
 
-const SELECT: &str = "SELECT function, number, config, package, package_bytes, image, engine_hash, layers, \
-     version.created FROM version JOIN function ON function.id = version.function \
+const SELECT: &str = "SELECT function, number, version.config, package, package_bytes, image, engine_hash, \
+     layers, version.created FROM version JOIN function ON function.id = version.function \
      WHERE version.function = ?1 AND function.tenant = ?2";
 
 fn read(row: &Row<'_>) -> Outcome<VersionRecord> {

@@ -1,0 +1,6 @@
+//! The embedded store against the suite of all backends, and against what only it promises.
+
+mod sqlite {
+    mod conformance;
+    mod support;
+}
