@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sublet_model::event::{DETAIL_TYPE_FAILED, DETAIL_TYPE_SUCCEEDED, SOURCE_SUBLET};
-use sublet_model::{
-    Envelope, Error, EventId, EventInput, InvocationId, InvocationState, Timestamp, Usage, limit,
-};
+use sublet_model::{Envelope, Error, EventId, EventInput, InvocationId, InvocationState, Timestamp, Usage, limit};
 use sublet_pattern::EventView;
-use sublet_store::{EventStatus, Identity, NewEvent, OutboxLine, Published, RejectReason, TenantRecord};
+use sublet_store::{
+    EventStatus, Identity, InvocationRecord, NewEvent, OutboxLine, Published, RejectReason, TenantRecord,
+};
 use tokio::sync::{Notify, mpsc};
 
 use crate::chance::locked;
@@ -75,7 +75,10 @@ struct Detail<'a> {
     invocation: InvocationId,
     function: &'a str,
     version: u32,
-    event: Option<EventId>,
+    /// The request's id as its publisher knows it: the envelope's.
+    event: Option<String>,
+    /// The request's id as Sublet knows it.
+    event_id: Option<EventId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -189,6 +192,20 @@ impl Core {
         Ok(results)
     }
 
+    /// What the publisher called the event that was invoked for; Sublet's own id when it was erased meanwhile.
+    async fn request_id(&self, invocation: &InvocationRecord) -> Result<Option<String>, Error> {
+        let Some(event) = invocation.event else { return Ok(None) };
+        let body = match self.bodies.get(&invocation.id) {
+            Some(work) => {
+                self.bodies.remove(&invocation.id);
+                Some(work.body)
+            }
+            None => self.store.delivery_body(event).await?,
+        };
+        let request = body.and_then(|body| serde_json::from_slice::<Request>(&body).ok());
+        Ok(Some(request.map_or_else(|| event.to_string(), |request| request.id)))
+    }
+
     async fn result_event(
         &self,
         line: &OutboxLine,
@@ -202,7 +219,8 @@ impl Core {
             None => invocation.function.to_string(),
         };
         let id = EventId::from_raw(self.chance.id(now));
-        let envelope = envelope_of(line, tenant, &name, now)?;
+        let request = self.request_id(invocation).await?;
+        let envelope = envelope_of(line, tenant, &name, request, now)?;
         let body = Bytes::from(serde_json::to_vec(&envelope).map_err(Error::internal)?);
         let depth = line.depth.saturating_add(1);
         let succeeded = invocation.state == InvocationState::Succeeded;
@@ -251,13 +269,25 @@ impl Core {
     }
 }
 
+/// The one field of an envelope that a result names.
+#[derive(Deserialize)]
+struct Request {
+    id: String,
+}
+
 /// Every line has an event of its own, also of an invocation that was redriven; the name is the invocation's.
 fn identity_of_line(line: &OutboxLine, tenant: &TenantRecord) -> Identity {
     let key = identity_key(tenant.name.as_str(), SOURCE_SUBLET, &line.invocation.id.to_string());
     Identity { key, body: line.id.to_le_bytes() }
 }
 
-fn envelope_of(line: &OutboxLine, tenant: &TenantRecord, function: &str, now: Timestamp) -> Result<Envelope, Error> {
+fn envelope_of(
+    line: &OutboxLine,
+    tenant: &TenantRecord,
+    function: &str,
+    request: Option<String>,
+    now: Timestamp,
+) -> Result<Envelope, Error> {
     let invocation = &line.invocation;
     let attempt = line.attempt.as_ref();
     let succeeded = invocation.state == InvocationState::Succeeded;
@@ -274,7 +304,8 @@ fn envelope_of(line: &OutboxLine, tenant: &TenantRecord, function: &str, now: Ti
         invocation: invocation.id,
         function,
         version: attempt.map_or(0, |record| record.end.version),
-        event: invocation.event,
+        event: request,
+        event_id: invocation.event,
         result,
         error,
         usage: attempt.map(|record| record.end.usage).unwrap_or_default(),

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sublet_model::{
-    EndReason, Error, ErrorKind, InvocationState, Outcome, RetryPolicy, Timestamp, Usage, limit,
-};
+use sublet_model::{EndReason, Error, InvocationState, Outcome, RetryPolicy, Timestamp, Usage, limit};
 use sublet_sandbox::{Attempt, Failure, Report, Unavailable};
 use sublet_store::{
     AttemptEnd, AttemptRecord, Claim, Finish, FunctionRecord, InvocationRecord, Lease, Next, OutboxLine, Settle,
@@ -177,17 +175,16 @@ impl Core {
     }
 
     /// Ends a granted invocation without an attempt.
-    pub(crate) async fn end_unstarted(self: &Arc<Core>, waiting: Waiting, epoch: u64, state: InvocationState, reason: EndReason) {
+    pub(crate) async fn end_unstarted(
+        self: &Arc<Core>,
+        waiting: Waiting,
+        epoch: u64,
+        state: InvocationState,
+        reason: EndReason,
+    ) {
         let at = self.clock.now();
-        let finish = Finish {
-            invocation: waiting.invocation,
-            tenant: waiting.tenant,
-            epoch,
-            state,
-            reason,
-            at,
-            announce: true,
-        };
+        let finish =
+            Finish { invocation: waiting.invocation, tenant: waiting.tenant, epoch, state, reason, at, announce: true };
         match self.store.finish(finish).await {
             Ok(outbox) => {
                 self.bodies.remove(&waiting.invocation);
@@ -272,7 +269,7 @@ impl Core {
         match settled {
             Ok(settled) => {
                 let Some(line) = settled.outbox else { return };
-                self.bodies.remove(&waiting.invocation);
+                // The outbox takes the body from the cache when it has named its event.
                 self.outbox.announce(line_of(line, settled.attempt, settle, waiting, depth));
             }
             Err(error) => {
