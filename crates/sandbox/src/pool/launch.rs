@@ -9,6 +9,7 @@ use super::config::{OnRefused, PoolConfig};
 use super::connection::{Connection, ConnectionError};
 use super::engine_files::EngineFiles;
 use super::process::Spawner;
+use super::worker::Worker;
 use crate::wire::Role;
 use crate::worker::{Orders, SOCKET, builder_ceiling_bytes};
 
@@ -35,6 +36,11 @@ impl Launcher {
                 OnRefused::Fail => Action::Errno(libc::EPERM),
             },
         }
+    }
+
+    /// The handle of a worker that runs attempts.
+    pub(super) fn worker(&self, connection: &Connection, slots: usize) -> Arc<Worker> {
+        Worker::new(connection.process.pid, slots, self.worker_memory_bytes)
     }
 
     /// A locked process, ready for its first message.

@@ -199,7 +199,7 @@ impl Pool {
             Some(worker) => worker,
             None => {
                 let connection = self.roster.launch().await.map_err(|error| Unavailable::Broken(error.to_string()))?;
-                let worker = Worker::new(connection.process.pid, 1);
+                let worker = self.launcher.worker(&connection, 1);
                 tokio::spawn(Arc::clone(&self.roster).attend(Arc::clone(&worker), connection));
                 worker
             }

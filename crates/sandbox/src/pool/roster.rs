@@ -129,7 +129,7 @@ impl Roster {
 
     /// Starts the task of a new worker and gives it the first empty place, the standby's last.
     fn seat(self: &Arc<Roster>, connection: Connection) {
-        let worker = Worker::new(connection.process.pid, self.slots_per_worker);
+        let worker = self.launcher.worker(&connection, self.slots_per_worker);
         let mut seats = self.lock();
         // Under the lock that `close` takes: a worker is either let go there or not seated here.
         if self.is_closed() {

@@ -23,6 +23,8 @@ const WATCH_EVERY: Duration = Duration::from_millis(250);
 const OVERDUE_AFTER: Duration = Duration::from_secs(1);
 /// A busy worker that says nothing for this long is pinged, and must answer within the same time again.
 const SILENT_AFTER: Duration = Duration::from_secs(2);
+/// Resident memory beyond a worker's ceiling: what it shares with others (engine, images) counts too.
+const RESIDENT_SLACK_BYTES: u64 = 512 << 20;
 /// Images that one worker keeps loaded.
 const LOADED_MAX: usize = 512;
 
@@ -40,6 +42,7 @@ pub(super) struct Job {
 pub(super) struct Worker {
     pub(super) pid: u32,
     slots: usize,
+    memory_bytes: u64,
     busy: AtomicUsize,
     state: Mutex<State>,
     outbox_filled: Notify,
@@ -89,10 +92,11 @@ impl Drop for Ticket {
 }
 
 impl Worker {
-    pub(super) fn new(pid: u32, slots: usize) -> Arc<Worker> {
+    pub(super) fn new(pid: u32, slots: usize, memory_bytes: u64) -> Arc<Worker> {
         Arc::new(Worker {
             pid,
             slots,
+            memory_bytes,
             busy: AtomicUsize::new(0),
             state: Mutex::default(),
             outbox_filled: Notify::new(),
@@ -237,6 +241,12 @@ impl Worker {
         let now = Instant::now();
         if self.lock().in_flight.values().any(|in_flight| in_flight.is_overdue(now)) {
             return Err(ConnectionError::Unexpected("an attempt went on past its wall limit"));
+        }
+        // The kernel counts what the ceiling of private memory can be made to overlook. One that is gone is noticed
+        // by its socket.
+        let resident = sublet_jail::resident_bytes(self.pid).unwrap_or(0);
+        if resident > self.memory_bytes.saturating_add(RESIDENT_SLACK_BYTES) {
+            return Err(ConnectionError::Unexpected("more memory than its ceiling"));
         }
         match silence.pinged {
             Some(pinged) if now - pinged >= SILENT_AFTER => Err(ConnectionError::Unexpected("no answer to a ping")),

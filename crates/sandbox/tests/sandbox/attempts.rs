@@ -156,22 +156,13 @@ async fn attempts_beyond_the_slots_are_turned_away_and_a_dropped_one_gives_its_s
     let pool = pool().await;
     let endless = function(&pool, LOOP).await;
     let echo = function(&pool, ECHO).await;
-    let mut held = tokio::task::JoinSet::new();
-    let pool = std::sync::Arc::new(pool);
-    for _ in 0..pool.slots() {
-        let (pool, attempt) = (std::sync::Arc::clone(&pool), attempt(&endless, "{}"));
-        held.spawn(async move { pool.run(attempt).await });
+    let mut held: Vec<_> = (0..pool.slots()).map(|_| pool.run(attempt(&endless, "{}"))).collect();
+    for run in &mut held {
+        // The first poll sends it off.
+        assert!(futures::poll!(run).is_pending());
     }
-    // The tasks run when this one waits; all slots are taken when the first is refused.
-    let refused = loop {
-        match pool.run(attempt(&echo, "{}")).await {
-            Ok(_) => tokio::task::yield_now().await,
-            Err(refused) => break refused,
-        }
-    };
-    assert_eq!(refused, Unavailable::Full);
-    held.abort_all();
-    while held.join_next().await.is_some() {}
+    assert_eq!(pool.run(attempt(&echo, "{}")).await.unwrap_err(), Unavailable::Full);
+    drop(held);
     let started = Instant::now();
     let report = loop {
         match pool.run(attempt(&echo, r#"{"name":"ada"}"#)).await {
