@@ -217,9 +217,9 @@ pub trait Queue {
     /// Everything that waits in the owned shards: first what waits at the call, oldest due first per tenant, then each
     /// invocation as it becomes waiting (published, retried, rescued, redriven), after its commit.
     ///
-    /// Contract: at least once each; never one that is not durable. One receiver per ownership; a new call replaces
-    /// the former. `Fenced` when a shard of it was taken by another since. The channel is unbounded because the receiver holds the same rows anyway, and the backlog quota
-    /// bounds those.
+    /// Contract: at least once each; never one that is not durable. One receiver per ownership; a new call replaces the
+    /// former. `Fenced` when a shard of it was taken by another since. The channel is unbounded because the receiver
+    /// holds the same rows anyway, and the backlog quota bounds those.
     async fn arrivals(&self, ownership: &Ownership) -> Result<mpsc::UnboundedReceiver<Vec<Waiting>>, Error>;
 
     /// What to run for a waiting or running invocation; `None` when it ended, when it is not this tenant's, and for a
@@ -247,8 +247,8 @@ pub trait Queue {
     /// Contract: `Fenced` and nothing changed when the lease's epoch or token is not the one that runs, when it does
     /// not run, and when it is another tenant's; so an attempt ends once. A settle that comes before its claim was
     /// written is written after it. `Invalid` and nothing changed when the state machine has no such edge: `Fail` for
-    /// an event's invocation, `Retry` or `DeadLetter` for a synchronous invoke. A result is kept on `Succeed`ed
-    /// outcomes and a failure on others exactly as handed in.
+    /// an event's invocation, `Retry` or `DeadLetter` for a synchronous invoke. The end is kept as
+    /// handed in.
     async fn settle(&self, settle: Settle) -> Result<Settled, Error>;
 
     /// Ends a waiting invocation without an attempt; the same commit writes the outbox line. Answers its id.
@@ -256,8 +256,9 @@ pub trait Queue {
     /// `Invalid` when `state` is none of the three.
     async fn finish(&self, finish: Finish) -> Result<Option<i64>, Error>;
 
-    /// Gives back the attempts whose lease ran out (`until` ≤ `now`): an attempt row with outcome `Crashed` and no usage, the invocation
-    /// `Retrying`, due at once, `crashed` one more, retries unspent (a synchronous invoke: `Failed`).
+    /// Gives back the attempts whose lease ran out (`until` ≤ `now`): an attempt row with outcome `Crashed` and no
+    /// usage, the invocation `Retrying`, due at once, `crashed` one more, retries unspent (a synchronous invoke:
+    /// `Failed`).
     ///
     /// Contract: each is given back once. Answers how many. `Fenced` when a shard of it was taken by another since. The
     /// attempt row: `started` as claimed (a synchronous invoke: its `due`), `ended` now, version 0, no result, no

@@ -142,7 +142,8 @@ pub struct NewKey {
 }
 
 /// The store's first part. Ids are minted inside; names are unique per owner. Deleting what is not there is `NotFound`,
-/// and so is changing or adding to what is not there, or is another tenant's. Lists of functions are by name, ascending.
+/// and so is changing or adding to what is not there, or is another tenant's. Lists of functions are by name,
+/// ascending.
 #[async_trait]
 pub trait Registry {
     /// Grows with every change of the registry by any node.
@@ -158,11 +159,12 @@ pub trait Registry {
     /// By name, ascending.
     async fn tenants(&self, page: Page) -> Result<Listing<TenantRecord>, Error>;
     /// Contract: one commit cancels what waits, revokes its keys, removes functions, versions, aliases and rules, and
-    /// erases event bodies, results, failures and logs; the ledger's sums stay. A lease that still runs is fenced at its
-    /// settle: its invocation is `Cancelled` (`TenantDeleted`) in this commit like those that wait, without an attempt
-    /// row. The tenant's outbox lines go, deliveries of its events that are pending end as `Failed`, and identities of
-    /// its events are free again, so that a tenant made anew under the name is not answered with the old one's.
-    /// Rows that are kept (events, invocations, attempts, with what was erased empty or `None`) are still found by id.
+    /// erases event bodies, results, failures and logs; the ledger's sums stay. A lease that still runs is fenced at
+    /// its settle: its invocation is `Cancelled` (`TenantDeleted`) in this commit like those that wait, without an
+    /// attempt row. The tenant's outbox lines go, deliveries of its events that are pending end as `Failed`, and
+    /// identities of its events are free again, so that a tenant made anew under the name is not answered with the old
+    /// one's. Rows that are kept (events, invocations, attempts, with what was erased empty or `None`) are still found
+    /// by id.
     async fn delete_tenant(&self, name: &Name, now: Timestamp) -> Result<(), Error>;
 
     async fn put_function(

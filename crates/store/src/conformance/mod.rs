@@ -29,6 +29,7 @@ mod walk;
 mod world;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::LocalBoxFuture;
@@ -36,13 +37,16 @@ use futures::future::LocalBoxFuture;
 use crate::Store;
 use world::World;
 
+/// A guard for a case that waits for an answer that never comes; no case takes a tenth of it.
+const CASE_PATIENCE: Duration = Duration::from_secs(120);
+
 /// A place where a store's data is kept, and the way to open it.
 #[async_trait]
 pub trait Harness: Send {
     /// Opens the store: empty the first time; later as after a crash, with what earlier handles committed.
     ///
-    /// Every earlier handle was dropped, as a rule without `close`; a backend that holds a lock or a thread waits here until
-    /// the dropped handle let go of it.
+    /// Every earlier handle was dropped, as a rule without `close`; a backend that holds a lock or a thread waits here
+    /// until the dropped handle let go of it.
     async fn open(&mut self) -> Arc<dyn Store>;
 }
 
@@ -56,7 +60,8 @@ pub struct Case {
 impl Case {
     pub async fn run(&self, harness: Box<dyn Harness>) {
         let mut world = World::open(harness).await;
-        (self.run)(&mut world).await;
+        let run = tokio::time::timeout(CASE_PATIENCE, (self.run)(&mut world)).await;
+        assert!(run.is_ok(), "{} waited for what never came", self.name);
     }
 }
 

@@ -24,7 +24,9 @@ pub(super) const START: Timestamp = Timestamp::from_millis(1_769_851_800_000);
 /// A lease's length.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 /// A guard against waiting for ever for what does not come; nothing is measured with it.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(20);
+/// A guard against a listing without an end; no case has so many rows.
+const ROWS_MAX: usize = 20_000;
 
 /// A tenant with a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,9 +68,11 @@ pub(super) fn first() -> Page {
 pub(super) async fn every_page<T>(limit: usize, list: impl AsyncFn(Page) -> Result<Listing<T>, Error>) -> Vec<T> {
     let (mut rows, mut cursor) = (Vec::new(), None);
     loop {
-        let listing = list(Page::new(cursor, limit)).await.unwrap();
+        let listing = list(Page::new(cursor.clone(), limit)).await.unwrap();
         assert!(listing.items.len() <= limit, "a page has at most its limit of rows");
         rows.extend(listing.items);
+        assert!(rows.len() < ROWS_MAX, "the listing has no end");
+        assert!(listing.next.is_none() || listing.next != cursor, "the next page is this one");
         cursor = listing.next;
         if cursor.is_none() {
             return rows;
