@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sublet_model::limit;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use self::builds::Builds;
@@ -38,7 +39,8 @@ use self::process::Spawner;
 use self::roster::{NoPlace, Roster};
 use self::worker::{Job, Worker};
 use crate::wasm::engine_hash;
-use crate::{Attempt, Build, BuildError, BuildRequest, Report, Sandbox, Unavailable};
+use crate::wire::{CONTEXT_BYTES_MAX, EVENT_BYTES_MAX};
+use crate::{Attempt, Build, BuildError, BuildRequest, Limits, Report, Sandbox, Unavailable};
 
 /// Attempts that run alone at once, each in a process of its own.
 const ALONE_MAX: usize = 2;
@@ -93,9 +95,7 @@ impl Pool {
     ///
     /// Errors: among others a required layer of the jail that this machine does not give, by its name.
     pub async fn start(config: PoolConfig) -> Result<Pool, StartError> {
-        for (setting, value) in
-            [("worker_count", config.worker_count), ("slots_per_worker", config.slots_per_worker)]
-        {
+        for (setting, value) in [("worker_count", config.worker_count), ("slots_per_worker", config.slots_per_worker)] {
             if value == 0 {
                 return Err(StartError::Setting(setting));
             }
@@ -158,7 +158,10 @@ impl Pool {
         };
         if tokio::time::timeout(within, drained).await.is_err() {
             let left = self.active.count.load(Ordering::SeqCst);
-            tracing::warn!(attempts.lost = left, "{left} attempts or builds were still running at the end of the drain");
+            tracing::warn!(
+                attempts.lost = left,
+                "{left} attempts or builds were still running at the end of the drain"
+            );
         }
         self.close();
         // Killed processes are gone in milliseconds; one that hangs in the kernel must not hang us.
@@ -235,11 +238,17 @@ impl Sandbox for Pool {
     async fn run(&self, attempt: Attempt) -> Result<Report, Unavailable> {
         let _call = self.active.enter()?;
         let broken = |error: std::io::Error| Unavailable::Broken(error.to_string());
+        let context = serde_json::to_vec(&attempt.context).map_err(|error| broken(error.into()))?;
+        // A worker would take a larger one for a broken server, and end.
+        if attempt.event.len() > EVENT_BYTES_MAX || context.len() > CONTEXT_BYTES_MAX {
+            return Err(Unavailable::Broken("an event or a context larger than a worker takes".to_owned()));
+        }
+        let wall = attempt.limits.wall.min(limit::TIMEOUT_MAX);
         let job = Job {
             image: self.images.get(&attempt.code).map_err(broken)?,
             event: attempt.event,
-            context: serde_json::to_vec(&attempt.context).map_err(|error| broken(error.into()))?.into(),
-            limits: attempt.limits,
+            context: context.into(),
+            limits: Limits { wall, ..attempt.limits },
             seed: attempt.seed,
         };
         if attempt.alone { self.run_alone(&job).await } else { self.run_shared(&job).await }

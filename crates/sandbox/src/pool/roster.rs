@@ -153,7 +153,11 @@ impl Roster {
         let lost = worker.close();
         if let Some(fault) = fault {
             let pid = worker.pid;
-            tracing::warn!(worker.pid = pid, attempts.lost = lost, "worker {pid} is gone with {lost} attempts: {fault}");
+            tracing::warn!(
+                worker.pid = pid,
+                attempts.lost = lost,
+                "worker {pid} is gone with {lost} attempts: {fault}"
+            );
         }
     }
 
@@ -184,4 +188,3 @@ impl Roster {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-

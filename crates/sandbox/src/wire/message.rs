@@ -5,16 +5,14 @@ use bytes::Bytes;
 use sublet_model::{Outcome, limit};
 
 use super::codec::{Reader, WireError, Writer};
+use super::failure::{cut, read_failure, write_failure};
 use super::frame::frame;
-use super::{package, snapshot};
+use super::{CONTEXT_BYTES_MAX, EVENT_BYTES_MAX, package, snapshot};
 use crate::wasm::RawSnapshot;
 use crate::{BuildRequest, Failure, Limits};
 
 /// Both ends come from one binary; the number catches a worker binary of another version.
 pub(crate) const PROTOCOL: u32 = 1;
-/// Bytes of a failure's type, and how many frames of a stack are kept.
-const ERROR_TYPE_BYTES_MAX: usize = 256;
-const STACK_FRAMES_MAX: usize = 64;
 /// Bytes of a report of layers, and of a worker's last words.
 const REPORT_BYTES_MAX: usize = 64 * 1024;
 const LAST_WORDS_BYTES_MAX: usize = 4 * 1024;
@@ -72,13 +70,22 @@ pub(crate) struct Done {
 #[derive(Debug, Clone)]
 pub(crate) enum FromWorker {
     /// Locked; `layers` is the jail's report as JSON.
-    Ready { layers: Bytes },
+    Ready {
+        layers: Bytes,
+    },
     /// Could not start; the process ends. For the operator.
-    Unfit { reason: String },
+    Unfit {
+        reason: String,
+    },
     Done(Done),
     /// The attempt could not be started, through no fault of its code.
-    Declined { attempt: u64, reason: String },
-    Pong { number: u64 },
+    Declined {
+        attempt: u64,
+        reason: String,
+    },
+    Pong {
+        number: u64,
+    },
     Built(RawSnapshot),
     /// The package's own fault.
     Refused(Failure),
@@ -162,8 +169,8 @@ impl ToWorker {
                     result_bytes: from.size("result limit")?,
                     log_bytes: from.size("log limit")?,
                 },
-                context: from.bytes("context", limit::EVENT_BYTES_MAX)?,
-                event: from.bytes("event", limit::EVENT_BYTES_MAX)?,
+                context: from.bytes("context", CONTEXT_BYTES_MAX)?,
+                event: from.bytes("event", EVENT_BYTES_MAX)?,
             }),
             5 => ToWorker::Cancel { attempt: from.u64("attempt")? },
             6 => ToWorker::Ping { number: from.u64("number")? },
@@ -270,51 +277,6 @@ fn read_done(from: &mut Reader) -> Result<Done, WireError> {
     Ok(Done { attempt, outcome, result, failure, log, wall_us, cpu_us, memory_peak_bytes })
 }
 
-fn write_failure(to: &mut Writer<'_>, failure: &Failure) {
-    to.text(&failure.error_type);
-    to.text(&failure.error_message);
-    to.count(failure.stack_trace.len());
-    for line in &failure.stack_trace {
-        to.text(line);
-    }
-}
-
-fn read_failure(from: &mut Reader) -> Result<Failure, WireError> {
-    let error_type = from.text("error type", ERROR_TYPE_BYTES_MAX)?;
-    let error_message = from.text("error message", limit::ERROR_TEXT_BYTES_MAX)?;
-    let mut stack_trace = Vec::new();
-    for _ in 0..from.count("stack", STACK_FRAMES_MAX)? {
-        stack_trace.push(from.text("stack", limit::ERROR_TEXT_BYTES_MAX)?);
-    }
-    if stack_trace.iter().map(String::len).sum::<usize>() > limit::ERROR_TEXT_BYTES_MAX {
-        return Err(WireError::Invalid("stack"));
-    }
-    Ok(Failure { error_type, error_message, stack_trace })
-}
-
-/// Cuts a failure to what a frame carries; the tenant's own text decides how long it is.
-pub(crate) fn cut_failure(mut failure: Failure) -> Failure {
-    shorten(&mut failure.error_type, ERROR_TYPE_BYTES_MAX);
-    shorten(&mut failure.error_message, limit::ERROR_TEXT_BYTES_MAX);
-    failure.stack_trace.truncate(STACK_FRAMES_MAX);
-    let mut room = limit::ERROR_TEXT_BYTES_MAX;
-    for line in &mut failure.stack_trace {
-        shorten(line, room);
-        room -= line.len();
-    }
-    failure
-}
-
-fn shorten(text: &mut String, most: usize) {
-    let length = cut(text, most).len();
-    text.truncate(length);
-}
-
-/// The longest start of `text` within `most` bytes that ends with a whole character.
-fn cut(text: &str, most: usize) -> &str {
-    &text[..text.floor_char_boundary(most)]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -386,16 +348,5 @@ mod tests {
     fn success_without_a_result_is_refused() {
         let lie = Done { outcome: Outcome::Succeeded, ..done() };
         assert_eq!(FromWorker::decode(body(&FromWorker::Done(lie)).into()).unwrap_err(), WireError::Invalid("outcome"));
-    }
-
-    #[test]
-    fn a_failure_of_any_size_fits_its_frame_once_cut() {
-        let long = "ä".repeat(limit::ERROR_TEXT_BYTES_MAX);
-        let failure = cut_failure(Failure {
-            error_type: long.clone(),
-            error_message: long.clone(),
-            stack_trace: vec![long; 2 * STACK_FRAMES_MAX],
-        });
-        assert!(FromWorker::decode(body(&FromWorker::Refused(failure)).into()).is_ok());
     }
 }

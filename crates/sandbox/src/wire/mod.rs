@@ -5,6 +5,7 @@
 //! the first frame that does not fit ends the connection. Descriptors (memory files) travel from the server only.
 
 mod codec;
+mod failure;
 mod frame;
 mod message;
 mod package;
@@ -12,17 +13,22 @@ mod snapshot;
 mod socket;
 
 pub(crate) use codec::WireError;
+pub(crate) use failure::cut_failure;
 pub(crate) use frame::FrameBuffer;
 pub(crate) use message::{
-    Done, FromWorker, PROTOCOL, Role, RunOrder, SNAPSHOT_BYTES_MAX, ToWorker, build_frame_bytes_max, cut_failure,
+    Done, FromWorker, PROTOCOL, Role, RunOrder, SNAPSHOT_BYTES_MAX, ToWorker, build_frame_bytes_max,
 };
 pub(crate) use snapshot::{filled_bytes, filled_runs};
 pub(crate) use socket::{Arrival, CHUNK_BYTES, Inlet, receive, send, send_with_file};
 
 use sublet_model::limit;
 
-/// Bytes of a frame to a worker that runs attempts: an event and its context.
-pub(crate) const TO_WORKER_BYTES_MAX: usize = limit::EVENT_BYTES_MAX * 2 + 64 * 1024;
+/// Bytes of a handler's first argument: an event, with room for what dispatch or a transformer adds.
+pub(crate) const EVENT_BYTES_MAX: usize = 2 * limit::EVENT_BYTES_MAX;
+/// Bytes of a context.
+pub(crate) const CONTEXT_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a frame to a worker that runs attempts.
+pub(crate) const TO_WORKER_BYTES_MAX: usize = EVENT_BYTES_MAX + CONTEXT_BYTES_MAX + 1024;
 /// Bytes of a frame from a worker that runs attempts: a result, a log, a failure.
 pub(crate) const FROM_WORKER_BYTES_MAX: usize =
     limit::RESULT_BYTES_MAX + limit::LOG_BYTES_MAX + 4 * limit::ERROR_TEXT_BYTES_MAX + 64 * 1024;

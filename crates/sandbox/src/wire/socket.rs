@@ -64,11 +64,7 @@ pub(crate) enum Arrival {
 
 impl Inlet {
     pub(crate) fn new() -> Inlet {
-        Inlet {
-            frames: FrameBuffer::default(),
-            files: VecDeque::new(),
-            chunk: vec![0; CHUNK_BYTES].into_boxed_slice(),
-        }
+        Inlet { frames: FrameBuffer::default(), files: VecDeque::new(), chunk: vec![0; CHUNK_BYTES].into_boxed_slice() }
     }
 
     /// One `recvmsg`; with `wait`, blocks until something comes or a signal does.

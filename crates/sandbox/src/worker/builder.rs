@@ -8,9 +8,7 @@ use super::outlet::Outlet;
 use super::startup::{Fault, next_message};
 use crate::ending;
 use crate::wasm::Initializer;
-use crate::wire::{
-    FromWorker, Inlet, SNAPSHOT_BYTES_MAX, ToWorker, build_frame_bytes_max, cut_failure, filled_bytes,
-};
+use crate::wire::{FromWorker, Inlet, SNAPSHOT_BYTES_MAX, ToWorker, build_frame_bytes_max, cut_failure, filled_bytes};
 use crate::{BuildRequest, Failure};
 
 /// Private memory of a builder beside the function's own, twice over: the engine, the package, the frames.
@@ -48,7 +46,12 @@ pub(crate) fn ceiling_bytes(memory_bytes: u64) -> u64 {
 }
 
 fn lower_ceiling(request: &BuildRequest) -> Result<(), Fault> {
-    let package: usize = request.files.iter().chain(request.layers.iter().flat_map(|(_, files)| files)).map(|file| file.content.len()).sum();
+    let package: usize = request
+        .files
+        .iter()
+        .chain(request.layers.iter().flat_map(|(_, files)| files))
+        .map(|file| file.content.len())
+        .sum();
     let wanted = ceiling_bytes(request.memory_bytes).saturating_add(2 * package as u64);
     let hard = getrlimit(Resource::Data).maximum.map_or(wanted, |hard| hard.min(wanted));
     setrlimit(Resource::Data, Rlimit { current: Some(hard), maximum: Some(hard) })?;

@@ -101,11 +101,8 @@ impl<'a> Executor<'a> {
     /// The wall time counts from `received`, when its frame was taken off the socket.
     pub(super) fn accept(&mut self, order: RunOrder, image: LoadedImage, received: Instant) {
         let deadline = received + order.limits.wall;
-        let alarm = Arc::new(Alarm {
-            attempt: order.attempt,
-            rang: AtomicBool::new(false),
-            woken: Arc::clone(&self.woken),
-        });
+        let alarm =
+            Arc::new(Alarm { attempt: order.attempt, rang: AtomicBool::new(false), woken: Arc::clone(&self.woken) });
         let task = Task {
             event: order.event,
             context_json: order.context,
@@ -216,13 +213,9 @@ impl<'a> Executor<'a> {
         let stage = std::mem::replace(&mut held.stage, Stage::Ended);
         let end = match stage {
             Stage::Running(running) => running.stop(outcome, failure),
-            Stage::Fresh(..) | Stage::Ended => RunEnd {
-                outcome,
-                result: None,
-                failure: Some(failure),
-                log: bytes::Bytes::new(),
-                memory_peak_bytes: 0,
-            },
+            Stage::Fresh(..) | Stage::Ended => {
+                RunEnd { outcome, result: None, failure: Some(failure), log: bytes::Bytes::new(), memory_peak_bytes: 0 }
+            }
         };
         self.queue.remove(attempt);
         self.finish(attempt, end, outlet)

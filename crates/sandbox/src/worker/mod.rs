@@ -16,6 +16,6 @@ mod serve;
 mod startup;
 mod tick;
 
-pub use startup::{Hooks, main, main_with};
 pub(crate) use builder::ceiling_bytes as builder_ceiling_bytes;
+pub use startup::{Hooks, Play, main, main_with};
 pub(crate) use startup::{Orders, SOCKET};

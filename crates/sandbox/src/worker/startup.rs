@@ -33,8 +33,11 @@ pub(crate) struct Orders {
 pub struct Hooks {
     /// Called with each event in place of an attempt: native code in a locked worker, as after an escape from the
     /// WebAssembly runtime. `Some` is the attempt's result.
-    pub play: Option<fn(&[u8]) -> Option<Vec<u8>>>,
+    pub play: Option<Play>,
 }
+
+/// From an event to the result's JSON text, or nothing for an event that is meant for an attempt.
+pub type Play = fn(&[u8]) -> Option<Vec<u8>>;
 
 /// Why the process ends other than by its server's wish. Read by the operator, from the server's log.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +89,8 @@ fn run(mut args: impl Iterator<Item = OsString>, hooks: Hooks) -> Result<(), Fau
     // SAFETY: nothing has been opened in this process but what `claim_socket` made, which the plan keeps.
     let begun = unsafe { sublet_jail::begin(&orders.plan) };
     let mut outlet = Outlet::new(socket.as_fd());
-    let started = begun.map_err(Fault::from).and_then(|begun| start(begun, &orders, socket.as_fd(), &mut outlet, hooks));
+    let started =
+        begun.map_err(Fault::from).and_then(|begun| start(begun, &orders, socket.as_fd(), &mut outlet, hooks));
     if let Err(fault) = &started {
         // The server learns why, if it is still there; the exit code and standard error say it too.
         let _ = outlet.push(&FromWorker::Unfit { reason: fault.to_string() }).and_then(|()| outlet.flush());
@@ -105,7 +109,8 @@ fn claim_socket() -> Result<OwnedFd, Fault> {
     }
     // SAFETY: just made, and owned by nothing else.
     let socket = unsafe { OwnedFd::from_raw_fd(SOCKET) };
-    let is_socket = rustix::net::sockopt::socket_type(&socket).is_ok_and(|kind| kind == rustix::net::SocketType::STREAM);
+    let is_socket =
+        rustix::net::sockopt::socket_type(&socket).is_ok_and(|kind| kind == rustix::net::SocketType::STREAM);
     if !is_socket {
         return Err(Fault::NotOurs("standard input is not its socket".to_owned()));
     }
@@ -174,11 +179,7 @@ fn ready(outlet: &mut Outlet<'_>, report: &sublet_jail::Report) -> Result<(), Fa
 }
 
 /// Waits for one message; none when the server has gone.
-pub(super) fn next_message(
-    inlet: &mut Inlet,
-    socket: BorrowedFd<'_>,
-    most: usize,
-) -> Result<Option<ToWorker>, Fault> {
+pub(super) fn next_message(inlet: &mut Inlet, socket: BorrowedFd<'_>, most: usize) -> Result<Option<ToWorker>, Fault> {
     loop {
         if let Some(frame) = inlet.next_frame(most)? {
             return Ok(Some(ToWorker::decode(frame)?));

@@ -94,7 +94,9 @@ async fn a_cpu_limit_ends_a_loop_long_before_the_wall_limit() {
 #[tokio::test]
 async fn a_memory_bomb_is_out_of_memory_and_harms_nobody() {
     let pool = pool().await;
-    let bomb = function(&pool, "export const handler = () => { const a = []; for (;;) a.push(new Array(1000).fill(1)) };").await;
+    let bomb =
+        function(&pool, "export const handler = () => { const a = []; for (;;) a.push(new Array(1000).fill(1)) };")
+            .await;
     let report = run(&pool, &bomb, "{}").await;
     assert_eq!(report.outcome, Outcome::OutOfMemory, "{report:?}");
     assert!(report.usage.memory_peak_bytes <= 64 << 20);

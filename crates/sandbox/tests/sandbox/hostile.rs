@@ -14,11 +14,8 @@ const NOTHING: &str = "export const handler = () => 'fine';";
 const SIGSYS: i32 = 31;
 
 /// Calls that are answered with an error number in every profile, since healthy libraries try them.
-const ANSWERED: [(&str, i32); 3] = [
-    ("open a file", libc::EACCES),
-    ("open the server's memory", libc::EACCES),
-    ("look at a file", libc::ENOSYS),
-];
+const ANSWERED: [(&str, i32); 3] =
+    [("open a file", libc::EACCES), ("open the server's memory", libc::EACCES), ("look at a file", libc::ENOSYS)];
 
 async fn play(pool: &Pool, code: &Code, name: &str) -> Report {
     run(pool, code, &json!({ "play": name, "server": std::process::id() }).to_string()).await

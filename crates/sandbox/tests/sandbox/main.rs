@@ -1,5 +1,7 @@
 //! The wasm tier as the engine meets it: a pool of real, locked worker processes.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 mod attempts;
 mod hostile;
 mod processes;
