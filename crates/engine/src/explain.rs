@@ -210,8 +210,7 @@ impl Core {
                 owners.flat_map(|owner| book.of(owner)).map(|rule| (rule.record.id, rule)).collect();
             let mut shown: Vec<RuleExplained> = Vec::new();
             for matched in &trace.rules {
-                let changed_since =
-                    today.get(&matched.rule).is_none_or(|rule| rule.record.changed != matched.changed);
+                let changed_since = today.get(&matched.rule).is_none_or(|rule| rule.record.changed != matched.changed);
                 let targets = matched.targets.iter().filter(|target| sees(viewer, matched.owner, target));
                 let targets: Vec<TargetExplained> = targets.map(|target| target.shown.clone()).collect();
                 if targets.is_empty() && !sees_rule(viewer, matched.owner) {

@@ -107,8 +107,8 @@ impl Core {
         match (&tenant, reject) {
             (Some(record), None) => {
                 let matched = {
-                    let view = EventView::parse(&event.body)
-                        .map_err(|error| Error::invalid("detail", error.to_string()))?;
+                    let view =
+                        EventView::parse(&event.body).map_err(|error| Error::invalid("detail", error.to_string()))?;
                     self.directory.with_rules(|book| book.matching(&view, record.id, false))
                 };
                 let dispatched = self.dispatch(id, record, &matched, now).await?;

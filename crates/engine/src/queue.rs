@@ -3,7 +3,7 @@
 //! One task feeds and steps the scheduler. The scheduler itself stands behind a lock that is held for one call at a
 //! time, because its sums and slots are asked for from elsewhere too.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -163,7 +163,7 @@ impl Core {
 
     fn arrived(self: &Arc<Core>, batch: Vec<Waiting>, lookups: &Lookups) {
         let now = self.clock.now();
-        let mut strangers: HashMap<TenantId, Vec<Waiting>> = HashMap::new();
+        let mut strangers: BTreeMap<TenantId, Vec<Waiting>> = BTreeMap::new();
         let mut share_at_hand: Option<(TenantId, Share)> = None;
         for waiting in batch {
             let share = match share_at_hand {
@@ -310,8 +310,7 @@ impl Core {
 
     pub(crate) fn claim_of(&self, waiting: &Waiting, now: sublet_model::Timestamp) -> Option<Claim> {
         let epoch = self.epoch_of(waiting.tenant)?;
-        let lease =
-            Lease { invocation: waiting.invocation, tenant: waiting.tenant, epoch, token: waiting.starts + 1 };
+        let lease = Lease { invocation: waiting.invocation, tenant: waiting.tenant, epoch, token: waiting.starts + 1 };
         Some(Claim { lease, at: now, until: now + self.config.lease })
     }
 }

@@ -7,9 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use sublet_model::{Error, FunctionConfig, FunctionId, Name, TenantId, limit};
-use sublet_sandbox::{
-    Attempt, AttemptContext, BuildError, BuildRequest, Code, Failure, Image, Limits, SourceFile,
-};
+use sublet_sandbox::{Attempt, AttemptContext, BuildError, BuildRequest, Code, Failure, Image, Limits, SourceFile};
 use sublet_store::{FunctionRecord, TenantRecord, VersionRecord};
 
 use crate::cache::Cache;

@@ -18,7 +18,8 @@ pub fn check_spec(spec: &WebhookSpec) -> Result<(), Error> {
         return Err(Error::invalid("allow_private", format!("must have at most {ALLOW_PRIVATE_MAX} entries")));
     }
     for entry in &spec.allow_private {
-        let has_port = entry.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+        let has_port =
+            entry.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
         if !has_port {
             return Err(Error::invalid("allow_private", format!("`{entry}` is not of the form host:port")));
         }

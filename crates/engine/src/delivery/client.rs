@@ -47,12 +47,8 @@ impl Clients {
 
     async fn try_post(&self, webhook: &WebhookRecord, id: &str, at: Timestamp, body: Bytes) -> Result<u16, String> {
         let destination = Destination::of(&webhook.spec).map_err(|error| error.to_string())?;
-        let client = if destination.is_private_allowed {
-            made(&self.private, false)
-        } else {
-            made(&self.public, true)
-        }
-        .map_err(|error| error.to_string())?;
+        let client = if destination.is_private_allowed { made(&self.private, false) } else { made(&self.public, true) }
+            .map_err(|error| error.to_string())?;
         let seconds = at.millis().div_euclid(1_000);
         let signature =
             signature::header(&webhook.secrets, id, seconds, &body).map_err(|error| error.message.clone())?;

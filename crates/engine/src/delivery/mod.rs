@@ -136,8 +136,7 @@ impl Core {
         let now = self.clock.now();
         let random = self.chance.bits32();
         let next = decided.unwrap_or_else(|| schedule::after_try(delivery.attempts, answer.status, now, random));
-        let attempt =
-            DeliveryAttempt { at, status: answer.status, error: answer.error, latency_ms: now.since(at) };
+        let attempt = DeliveryAttempt { at, status: answer.status, error: answer.error, latency_ms: now.since(at) };
         metrics::counter!("sublet_deliveries_total", "outcome" => outcome(next)).increment(1);
         if next == DeliveryNext::Failed {
             tracing::warn!(delivery.id = %delivery.id, "{} to {} was given up", delivery.id, delivery.webhook);

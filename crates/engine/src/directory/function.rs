@@ -39,11 +39,7 @@ impl Directory {
         locked(&self.held).functions.get(&(tenant, name.clone())).cloned()
     }
 
-    pub async fn function_by_id(
-        &self,
-        tenant: TenantId,
-        id: FunctionId,
-    ) -> Result<Option<Arc<FunctionRecord>>, Error> {
+    pub async fn function_by_id(&self, tenant: TenantId, id: FunctionId) -> Result<Option<Arc<FunctionRecord>>, Error> {
         if let Some(record) = self.function_by_id_if_held(tenant, id) {
             return Ok(Some(record));
         }

@@ -21,8 +21,7 @@ impl Directory {
 
     /// By name.
     pub fn webhooks(&self) -> Vec<Arc<WebhookRecord>> {
-        let mut all: Vec<_> =
-            self.webhooks.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let mut all: Vec<_> = self.webhooks.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }

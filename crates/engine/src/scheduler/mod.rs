@@ -335,9 +335,11 @@ impl Scheduler {
         self.tenants.contains_key(&tenant)
     }
 
-    /// The tenants with state here, for looking their quotas up again.
+    /// The tenants with state here, for looking their quotas up again. In order, so that a simulation repeats itself.
     pub fn tenants(&self) -> Vec<TenantId> {
-        self.tenants.keys().copied().collect()
+        let mut ids: Vec<TenantId> = self.tenants.keys().copied().collect();
+        ids.sort_unstable();
+        ids
     }
 
     pub fn slots(&self) -> u32 {

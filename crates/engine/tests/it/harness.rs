@@ -1,0 +1,230 @@
+//! A whole engine by hand: clock, scripted sandbox, tenants and functions.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sublet_engine::{Engine, EngineConfig, EngineParts, PackageKind, Receipt, StreamItem};
+use sublet_model::{
+    Clock, EventInput, FunctionConfig, Millis, Name, Outcome, Quota, RetryPolicy, RuleSpec, Timestamp, Usage,
+};
+use sublet_sandbox::{Attempt, Build, BuildError, BuildRequest, Failure, Image, Report, Sandbox, Unavailable};
+use sublet_store::{CodeStore, MemoryStore, Store, TenantRecord, TenantSpec, TenantStatus};
+
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_769_851_800_000);
+
+/// The runtime's clock as wall time; stands still unless the runtime's does not.
+pub(crate) struct RuntimeClock(tokio::time::Instant);
+
+impl RuntimeClock {
+    pub(crate) fn new() -> Arc<RuntimeClock> {
+        Arc::new(RuntimeClock(tokio::time::Instant::now()))
+    }
+}
+
+impl Clock for RuntimeClock {
+    fn now(&self) -> Timestamp {
+        START + self.0.elapsed()
+    }
+}
+
+/// What a run comes to; `code` is the package's text.
+pub(crate) type Script = dyn Fn(&str, &Attempt) -> (Duration, Outcome) + Send + Sync;
+
+/// A sandbox whose images are the package's text and whose runs are decided by a script.
+pub(crate) struct Scripted {
+    script: Box<Script>,
+    pub(crate) engine_hash: String,
+    pub(crate) builds: AtomicUsize,
+    pub(crate) running: AtomicUsize,
+    pub(crate) running_most: AtomicUsize,
+    pub(crate) alone: AtomicUsize,
+}
+
+impl Scripted {
+    pub(crate) fn new(script: impl Fn(&str, &Attempt) -> (Duration, Outcome) + Send + Sync + 'static) -> Arc<Scripted> {
+        Scripted::of_engine("engine-1", script)
+    }
+
+    pub(crate) fn of_engine(
+        engine: &str,
+        script: impl Fn(&str, &Attempt) -> (Duration, Outcome) + Send + Sync + 'static,
+    ) -> Arc<Scripted> {
+        Arc::new(Scripted {
+            script: Box::new(script),
+            engine_hash: engine.to_owned(),
+            builds: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
+            running_most: AtomicUsize::new(0),
+            alone: AtomicUsize::new(0),
+        })
+    }
+}
+
+/// By the code's text: `fail`, `crash`, `slow`, anything else succeeds at once.
+pub(crate) fn by_name(code: &str, _attempt: &Attempt) -> (Duration, Outcome) {
+    match code {
+        text if text.contains("fail") => (Duration::from_millis(1), Outcome::Failed),
+        text if text.contains("crash") => (Duration::from_millis(1), Outcome::Crashed),
+        text if text.contains("slow") => (Duration::from_secs(1), Outcome::Succeeded),
+        _ => (Duration::ZERO, Outcome::Succeeded),
+    }
+}
+
+struct InUse<'a>(&'a AtomicUsize);
+
+impl Drop for InUse<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Sandbox for Scripted {
+    async fn build(&self, request: BuildRequest) -> Result<Build, BuildError> {
+        self.builds.fetch_add(1, Ordering::SeqCst);
+        let bytes = request.files[0].content.clone();
+        if bytes.starts_with(b"throw") {
+            return Err(BuildError::Rejected(failure("Error", "top level threw")));
+        }
+        Ok(Build { image: Image { bytes }, engine_hash: self.engine_hash.clone(), log: Bytes::new() })
+    }
+
+    async fn run(&self, attempt: Attempt) -> Result<Report, Unavailable> {
+        let now = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+        let _in_use = InUse(&self.running);
+        self.running_most.fetch_max(now, Ordering::SeqCst);
+        self.alone.fetch_add(usize::from(attempt.alone), Ordering::SeqCst);
+        let code = String::from_utf8_lossy(&attempt.code.image.bytes).into_owned();
+        let (takes, outcome) = (self.script)(&code, &attempt);
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
+        let usage = Usage {
+            wall_us: u64::try_from(takes.as_micros()).unwrap(),
+            cpu_us: 10,
+            memory_peak_bytes: 1 << 20,
+            memory_limit_bytes: attempt.limits.memory_bytes,
+            bytes_in: attempt.event.len() as u64,
+            bytes_out: 2,
+        };
+        let is_success = outcome == Outcome::Succeeded;
+        Ok(Report {
+            outcome,
+            result: is_success.then(|| Bytes::from_static(b"{\"ok\":true}")),
+            failure: (!is_success).then(|| failure("Error", "scripted")),
+            log: Bytes::from_static(b"hello\n"),
+            usage,
+        })
+    }
+
+    fn engine_hash(&self) -> &str {
+        &self.engine_hash
+    }
+
+    fn slots(&self) -> usize {
+        16
+    }
+}
+
+pub(crate) fn failure(kind: &str, message: &str) -> Failure {
+    Failure { error_type: kind.to_owned(), error_message: message.to_owned(), stack_trace: Vec::new() }
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+pub(crate) fn event(tenant: &str, id: Option<&str>, detail: &str) -> EventInput {
+    let id = id.map_or(String::new(), |id| format!(r#""id":"{id}","#));
+    serde_json::from_str(&format!(
+        r#"{{{id}"source":"todo","detail-type":"Item Created","tenant":"{tenant}","detail":{detail}}}"#
+    ))
+    .unwrap()
+}
+
+pub(crate) fn rule(pattern: &str, targets: &str) -> RuleSpec {
+    serde_json::from_str(&format!(r#"{{"pattern":{pattern},"targets":{targets}}}"#)).unwrap()
+}
+
+pub(crate) fn active(quota: Quota) -> TenantSpec {
+    TenantSpec { status: TenantStatus::Active, quota, attributes: serde_json::Map::new() }
+}
+
+/// An engine with its store and sandbox.
+pub(crate) struct House {
+    pub(crate) engine: Engine,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) sandbox: Arc<Scripted>,
+    pub(crate) code: CodeStore,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl House {
+    pub(crate) async fn new() -> House {
+        House::with(Scripted::new(by_name), RuntimeClock::new()).await
+    }
+
+    pub(crate) async fn with(sandbox: Arc<Scripted>, clock: Arc<dyn Clock>) -> House {
+        let store = MemoryStore::new();
+        let code = CodeStore::in_memory();
+        let engine = start(&store, &sandbox, &code, &clock, 0).await;
+        House { engine, store, sandbox, code, clock }
+    }
+
+    pub(crate) async fn tenant(&self, tenant: &str, quota: Quota) -> Arc<TenantRecord> {
+        self.engine.registry().put_tenant(&name(tenant), active(quota)).await.unwrap().0
+    }
+
+    /// A function with a live version of this code; fast retries.
+    pub(crate) async fn function(&self, tenant: &TenantRecord, function: &str, code: &str) {
+        let retry = RetryPolicy { attempts: 3, backoff: Millis(100), backoff_max: Millis(400), ..Default::default() };
+        let config = FunctionConfig { retry: Some(retry), ..FunctionConfig::default() };
+        self.configured(tenant, function, code, config).await;
+    }
+
+    pub(crate) async fn configured(&self, tenant: &TenantRecord, function: &str, code: &str, config: FunctionConfig) {
+        let registry = self.engine.registry();
+        registry.put_function(tenant.id, &name(function), config).await.unwrap();
+        let package = Bytes::copy_from_slice(code.as_bytes());
+        self.engine.deploy(tenant, &name(function), package, PackageKind::JavaScript, true).await.unwrap();
+    }
+
+    /// The article's dispatch: every event of source `todo` to the tenant's function `enrich`.
+    pub(crate) async fn dispatch_rule(&self) {
+        let spec = rule(r#"{"source":["todo"]}"#, r#"[{"tenant":"enrich"}]"#);
+        self.engine.registry().put_rule(None, &name("dispatch"), spec).await.unwrap();
+    }
+
+    pub(crate) async fn publish(&self, event: EventInput) -> Receipt {
+        self.engine.publish(vec![event]).await.unwrap().remove(0).unwrap()
+    }
+}
+
+pub(crate) async fn start(
+    store: &Arc<MemoryStore>,
+    sandbox: &Arc<Scripted>,
+    code: &CodeStore,
+    clock: &Arc<dyn Clock>,
+    node: u16,
+) -> Engine {
+    let parts = EngineParts {
+        store: Arc::clone(store) as Arc<dyn Store>,
+        code: code.clone(),
+        sandbox: Arc::clone(sandbox) as Arc<dyn Sandbox>,
+        clock: Arc::clone(clock),
+        random_seed: 7 + u64::from(node),
+        config: EngineConfig { node, ..EngineConfig::default() },
+    };
+    Engine::start(parts).await.unwrap()
+}
+
+/// The detail of a result event, and whether it succeeded.
+pub(crate) fn detail(item: Option<StreamItem>) -> (bool, serde_json::Value) {
+    let Some(StreamItem::Result(item)) = item else { panic!("not a result: {item:?}") };
+    let envelope: serde_json::Value = serde_json::from_slice(&item.body).unwrap();
+    assert_eq!(envelope["source"], "sublet");
+    (item.succeeded, envelope["detail"].clone())
+}
