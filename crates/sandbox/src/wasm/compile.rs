@@ -51,7 +51,10 @@ pub fn engine_hash() -> &'static str {
 /// Compiles both variants of the engine; takes seconds of CPU, so keep the result under [`engine_hash`].
 pub fn compile_engine() -> Result<EngineCode, WasmError> {
     let engine = compiler()?;
-    Ok(EngineCode { run: engine.precompile_module(&run_variant(ARTIFACT)?)?, init: engine.precompile_module(ARTIFACT)? })
+    Ok(EngineCode {
+        run: engine.precompile_module(&run_variant(ARTIFACT)?)?,
+        init: engine.precompile_module(ARTIFACT)?,
+    })
 }
 
 /// The server's wasmtime: compiles, runs nothing.
@@ -95,7 +98,8 @@ pub(super) fn shape() -> Result<Shape, WasmError> {
         match payload.map_err(|error| broken(&error.to_string()))? {
             Payload::ImportSection(imports) => {
                 for import in imports.into_imports() {
-                    if let wasmparser::TypeRef::Memory(memory) = import.map_err(|error| broken(&error.to_string()))?.ty {
+                    if let wasmparser::TypeRef::Memory(memory) = import.map_err(|error| broken(&error.to_string()))?.ty
+                    {
                         memory_pages_min = u32::try_from(memory.initial).ok();
                     }
                 }

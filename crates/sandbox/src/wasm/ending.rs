@@ -38,9 +38,8 @@ pub(super) fn classify(
         Some(Finish::NeverSettled | Finish::Indescribable) | None if memory_denied => out_of_memory(),
         Some(Finish::NeverSettled) => failed("Runtime.PromiseNeverSettled", "handler's promise never settled".into()),
         Some(Finish::Failure(text)) => match serde_json::from_slice::<Failure>(&text) {
-            Ok(failure) if memory_denied && is_out_of_memory(&failure) => {
-                out_of_memory().map_err(|(outcome, told)| (outcome, Failure { stack_trace: failure.stack_trace, ..told }))
-            }
+            Ok(failure) if memory_denied && is_out_of_memory(&failure) => out_of_memory()
+                .map_err(|(outcome, told)| (outcome, Failure { stack_trace: failure.stack_trace, ..told })),
             Ok(failure) => Err((Outcome::Failed, bounded(failure))),
             Err(_) => failed("Error", "the error cannot be described".into()),
         },

@@ -8,16 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use wasmtime::{Caller, Engine, Linker, Memory, ResourceLimiter};
+use wasmtime::{Caller, Engine, Extern, Linker, Memory, Module, ResourceLimiter, Store};
 
 use super::WasmError;
 use super::config::TABLE_ENTRIES_MAX;
 use super::log::Log;
 
 /// The module name of the guest's imports.
-pub(super) const MODULE: &str = "sublet";
-/// The imports, in the order the host resolves them.
-pub(super) const NAMES: [&str; 5] = ["now_us", "remaining_ms", "input", "log", "finish"];
+const MODULE: &str = "sublet";
+/// What it imports from there.
+const NAMES: [&str; 5] = ["now_us", "remaining_ms", "input", "log", "finish"];
 
 /// How the guest said its call ended; the numbers are those of engines/quickjs/glue.c.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,11 +124,7 @@ impl ResourceLimiter for Host {
 }
 
 /// The guest's bytes at `at`, and the host's data beside them.
-fn guest<'a>(
-    caller: &'a mut Caller<'_, Host>,
-    at: u32,
-    length: u32,
-) -> wasmtime::Result<(&'a mut [u8], &'a mut Host)> {
+fn guest<'a>(caller: &'a mut Caller<'_, Host>, at: u32, length: u32) -> wasmtime::Result<(&'a mut [u8], &'a mut Host)> {
     let memory = caller.data().memory.ok_or_else(|| wasmtime::Error::msg("no memory yet"))?;
     let (bytes, host) = memory.data_and_store_mut(caller);
     let range = at as usize..(at as usize).saturating_add(length as usize);
@@ -165,4 +161,21 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, WasmError> {
         wasmtime::Result::Ok(())
     })?;
     Ok(linker)
+}
+
+/// The engine's imports in the order the module lists them.
+pub(super) fn imports(
+    linker: &Linker<Host>,
+    store: &mut Store<Host>,
+    module: &Module,
+    memory: Memory,
+) -> wasmtime::Result<Vec<Extern>> {
+    let mut imports = Vec::with_capacity(NAMES.len() + 1);
+    for import in module.imports() {
+        imports.push(match import.module() {
+            MODULE => linker.get(&mut *store, MODULE, import.name())?,
+            _ => Extern::Memory(memory),
+        });
+    }
+    Ok(imports)
 }

@@ -7,12 +7,12 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use sublet_model::clock::{Clock, SystemClock};
 use sublet_model::{Outcome, limit};
-use wasmtime::{AsContextMut, Engine, Extern, Instance, Linker, Memory, MemoryType, Module, Store};
+use wasmtime::{AsContextMut, Engine, Instance, Linker, Memory, MemoryType, Module, Store};
 
 use super::compile::shape;
 use super::config::{self, IMAGE_BYTES_MAX, WASM_PAGE_BYTES};
 use super::ending::{Ending, classify};
-use super::host::{self, Allowance, Host};
+use super::host::{self, Allowance, Host, imports};
 use super::package;
 use super::prelude::PRELUDE;
 use super::{RawSnapshot, WasmError};
@@ -144,31 +144,13 @@ impl Initializer {
     }
 }
 
-/// The engine's imports in the order the module lists them.
-pub(super) fn imports(
-    linker: &Linker<Host>,
-    store: &mut Store<Host>,
-    module: &Module,
-    memory: Memory,
-) -> wasmtime::Result<Vec<Extern>> {
-    let mut imports = Vec::with_capacity(host::NAMES.len() + 1);
-    for import in module.imports() {
-        imports.push(match import.module() {
-            host::MODULE => linker.get(&mut *store, host::MODULE, import.name())?,
-            _ => Extern::Memory(memory),
-        });
-    }
-    Ok(imports)
-}
-
 /// A build's failures have no outcome of their own: the type says what happened.
 fn ending_to_result(ending: Ending) -> Result<(), Failure> {
     match ending {
         Ok(_) => Ok(()),
-        Err((Outcome::Failed, failure)) if failure.error_type == "Runtime.PromiseNeverSettled" => Err(Failure {
-            error_message: "a top-level await never settled".into(),
-            ..failure
-        }),
+        Err((Outcome::Failed, failure)) if failure.error_type == "Runtime.PromiseNeverSettled" => {
+            Err(Failure { error_message: "a top-level await never settled".into(), ..failure })
+        }
         Err((_, failure)) => Err(failure),
     }
 }

@@ -13,8 +13,7 @@ use wasmtime::{Engine, Instance, InstancePre, Linker, Module, Store};
 use super::WasmError;
 use super::config;
 use super::ending::classify;
-use super::host::{self, Allowance, Host, Observed};
-use super::initializer::imports;
+use super::host::{self, Allowance, Host, Observed, imports};
 use crate::{Failure, Limits};
 
 /// Ticks until a fresh attempt yields for the first time; with one, an attempt that starts just before a tick would be
@@ -161,15 +160,13 @@ async fn attempt(shared: Arc<Shared>, image: LoadedImage, host: Host, task: Task
     let called = call(&shared, &image, &mut store, task).await;
     let finish = store.data_mut().finish.take();
     let denied = observed.memory_denied.load(Ordering::Relaxed);
-    RunEnd::of(
-        &observed,
-        classify(finish, called.as_ref().err(), denied, limits.memory_bytes, limits.result_bytes),
-    )
+    RunEnd::of(&observed, classify(finish, called.as_ref().err(), denied, limits.memory_bytes, limits.result_bytes))
 }
 
 async fn call(shared: &Shared, image: &LoadedImage, store: &mut Store<Host>, task: Task) -> wasmtime::Result<()> {
     let data = image.instance.instantiate_async(&mut *store).await?;
-    let memory = data.get_memory(&mut *store, "memory").ok_or_else(|| wasmtime::Error::msg("an image without memory"))?;
+    let memory =
+        data.get_memory(&mut *store, "memory").ok_or_else(|| wasmtime::Error::msg("an image without memory"))?;
     store.data_mut().memory = Some(memory);
     let imports = imports(&shared.linker, store, &shared.module, memory)?;
     let instance = Instance::new_async(&mut *store, &shared.module, &imports).await?;

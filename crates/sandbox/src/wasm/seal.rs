@@ -118,7 +118,8 @@ mod tests {
     #[test]
     fn a_snapshot_that_does_not_fit_the_engine_is_refused() {
         assert!(seal_image(&plausible()).is_ok());
-        let spoil: [(&str, fn(&mut RawSnapshot)); 8] = [
+        type Spoil = fn(&mut RawSnapshot);
+        let spoil: [(&str, Spoil); 8] = [
             ("cut off", |raw| raw.memory = raw.memory.slice(..1000)),
             ("more bytes than pages", |raw| raw.memory = vec![1; (raw.memory_pages as usize + 1) << 16].into()),
             ("fewer pages than the engine needs", |raw| raw.memory_pages = 1),
@@ -145,10 +146,9 @@ mod tests {
             memory[at] = 9;
         }
         let runs = filled_runs(&memory);
-        assert_eq!(runs.iter().map(|(start, run)| (*start, run.len())).collect::<Vec<_>>(), [
-            (0, CHUNK_BYTES),
-            (2 * CHUNK_BYTES, 2 * CHUNK_BYTES),
-            (10 * CHUNK_BYTES, 7)
-        ]);
+        assert_eq!(
+            runs.iter().map(|(start, run)| (*start, run.len())).collect::<Vec<_>>(),
+            [(0, CHUNK_BYTES), (2 * CHUNK_BYTES, 2 * CHUNK_BYTES), (10 * CHUNK_BYTES, 7)]
+        );
     }
 }

@@ -6,7 +6,8 @@ use super::support::{Options, build, failure, package, run};
 
 #[test]
 fn a_thrown_error_has_type_message_and_the_tenants_own_lines() {
-    let source = "import { check } from './check.mjs';\nexport const handler = async (event) => {\n  check(event);\n};\n";
+    let source =
+        "import { check } from './check.mjs';\nexport const handler = async (event) => {\n  check(event);\n};\n";
     let check = "class Wrong extends Error { name = 'Wrong'; }\nexport function check(event) {\n  JSON.parse('1');\n  \
                  throw new Wrong(`no ${event.what}`);\n}\n";
     let built = package(&[("index.mjs", source), ("check.mjs", check)]);
@@ -37,11 +38,7 @@ fn anything_can_be_thrown() {
         ("throw { code: 5 }", "object", r#"{"code":5}"#),
         ("throw Symbol('s')", "symbol", "Symbol(s)"),
         ("throw { toString() { throw 1; }, toJSON() { throw 2; } }", "object", "[value that cannot be shown]"),
-        (
-            "const e = new Error('m'); Object.defineProperty(e, 'name', { get() { throw 1; } }); throw e",
-            "Error",
-            "m",
-        ),
+        ("const e = new Error('m'); Object.defineProperty(e, 'name', { get() { throw 1; } }); throw e", "Error", "m"),
         (
             "Object.prototype.toJSON = () => 1; Array.prototype.toJSON = () => 2; throw new TypeError('t')",
             "TypeError",

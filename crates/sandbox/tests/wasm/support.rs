@@ -15,13 +15,13 @@ use sublet_sandbox::wasm::{
 };
 use sublet_sandbox::{BuildRequest, Failure, Limits, SourceFile};
 
-pub type Files<'a> = &'a [(&'a str, &'a str)];
+pub(crate) type Files<'a> = &'a [(&'a str, &'a str)];
 
-pub struct Options<'a> {
-    pub files: Files<'a>,
-    pub layers: &'a [(&'a str, Files<'a>)],
-    pub environment: &'a [(&'a str, &'a str)],
-    pub memory_bytes: u64,
+pub(crate) struct Options<'a> {
+    pub(crate) files: Files<'a>,
+    pub(crate) layers: &'a [(&'a str, Files<'a>)],
+    pub(crate) environment: &'a [(&'a str, &'a str)],
+    pub(crate) memory_bytes: u64,
 }
 
 impl Default for Options<'_> {
@@ -31,10 +31,10 @@ impl Default for Options<'_> {
 }
 
 /// A function ready for attempts.
-pub struct Built {
-    pub runner: &'static Runner,
-    pub image: LoadedImage,
-    pub log: String,
+pub(crate) struct Built {
+    pub(crate) runner: &'static Runner,
+    pub(crate) image: LoadedImage,
+    pub(crate) log: String,
     memory_bytes: u64,
 }
 
@@ -56,7 +56,7 @@ fn engine() -> &'static Engine {
     })
 }
 
-pub fn build(options: Options<'_>) -> Result<Built, Failure> {
+pub(crate) fn build(options: Options<'_>) -> Result<Built, Failure> {
     let sources = |files: Files<'_>| {
         files
             .iter()
@@ -85,11 +85,11 @@ fn tempfile() -> File {
 }
 
 /// A build that must succeed, with the usual options.
-pub fn package(files: Files<'_>) -> Built {
+pub(crate) fn package(files: Files<'_>) -> Built {
     build(Options { files, ..Options::default() }).unwrap_or_else(|failure| panic!("{failure:?}"))
 }
 
-pub fn task(event: &str, seed: u64) -> Task {
+pub(crate) fn task(event: &str, seed: u64) -> Task {
     let context = r#"{"awsRequestId":"inv_1","functionName":"enrich","functionVersion":"1","invokedFunctionArn":"a",
         "memoryLimitInMB":"128","tenantId":"ten_1","logGroupName":"g","logStreamName":"s"}"#;
     Task {
@@ -108,12 +108,12 @@ pub fn task(event: &str, seed: u64) -> Task {
     }
 }
 
-pub fn run(built: &Built, event: &str) -> RunEnd {
+pub(crate) fn run(built: &Built, event: &str) -> RunEnd {
     run_with(built, task(event, 1))
 }
 
 /// Runs to the end, a minute at most.
-pub fn run_with(built: &Built, mut task: Task) -> RunEnd {
+pub(crate) fn run_with(built: &Built, mut task: Task) -> RunEnd {
     task.limits.memory_bytes = built.memory_bytes;
     let mut running = built.runner.start(&built.image, task);
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -126,31 +126,31 @@ pub fn run_with(built: &Built, mut task: Task) -> RunEnd {
 }
 
 /// The result's JSON text.
-pub fn js(end: &RunEnd) -> String {
+pub(crate) fn js(end: &RunEnd) -> String {
     let result = end.result.as_ref().unwrap_or_else(|| panic!("{end:?}"));
     String::from_utf8(result.to_vec()).unwrap()
 }
 
-pub fn from<T: DeserializeOwned>(end: &RunEnd) -> T {
+pub(crate) fn from<T: DeserializeOwned>(end: &RunEnd) -> T {
     serde_json::from_str(&js(end)).unwrap()
 }
 
-pub fn failure(end: &RunEnd) -> Failure {
+pub(crate) fn failure(end: &RunEnd) -> Failure {
     end.failure.clone().unwrap_or_else(|| panic!("{end:?}"))
 }
 
-pub fn log(end: &RunEnd) -> String {
+pub(crate) fn log(end: &RunEnd) -> String {
     String::from_utf8(end.log.to_vec()).unwrap()
 }
 
 /// Ticks the epoch from a thread until dropped.
-pub struct Ticker {
+pub(crate) struct Ticker {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Ticker {
-    pub fn start(epoch: EpochHandle, period: Duration) -> Ticker {
+    pub(crate) fn start(epoch: EpochHandle, period: Duration) -> Ticker {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = stop.clone();
         let thread = std::thread::spawn(move || {

@@ -98,7 +98,8 @@ function write(level, items) {
   host.log(`${level} ${text}`);
 }
 
-const tally = { __proto__: null };
+const { now } = Date;
+const tally = { __proto__: null }, started = { __proto__: null };
 globalThis.console = {
   log: (...items) => write("INFO", items),
   info: (...items) => write("INFO", items),
@@ -108,5 +109,13 @@ globalThis.console = {
   trace: (...items) => write("TRACE", items),
   assert: (truth, ...items) => { if (!truth) write("ERROR", ["Assertion failed:", ...items]); },
   count: (label = "default") => write("INFO", [`${label}: ${tally[label] = (tally[label] ?? 0) + 1}`]),
+  dir: (item) => write("INFO", [item]),
+  table: (item) => write("INFO", [item]),
+  group: (...items) => write("INFO", items),
+  groupCollapsed: (...items) => write("INFO", items),
+  groupEnd: () => {},
+  time: (label = "default") => { started[label] = now(); },
+  timeLog: (label = "default", ...items) => write("INFO", [`${label}: ${now() - started[label]} ms`, ...items]),
+  timeEnd: (label = "default") => write("INFO", [`${label}: ${now() - started[label]} ms`]),
 };
 defineProperty(globalThis, "console", { enumerable: false });
