@@ -1,1 +1,369 @@
-fn main() {}
+//! What the embedded store costs, each beside a yardstick of the same run, in the same folder, on the same bytes.
+//! Prints one line of JSON each; `cargo xtask bench` makes the table.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::future::join_all;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use rustix::time::{ClockId, clock_gettime};
+use sublet_model::{EventId, FunctionId, IdMint, InvocationId, Outcome, SystemClock, TenantId, Timestamp, Usage};
+use sublet_model::Clock;
+use sublet_store::{
+    AttemptEnd, Bus, Claim, EventStatus, Identity, Lease, NewEvent, NewInvocation, Next, Ownership, Published, Queue,
+    Settle, Store,
+};
+use sublet_store_sqlite::{SqliteOptions, SqliteStore};
+
+const BATCH: usize = 256;
+const TENANTS: i64 = 100_000;
+const BODY_BYTES: usize = 300;
+
+fn main() {
+    // `cargo bench` and `cargo test --benches` hand over arguments; a name picks one.
+    let only: Option<String> = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    if wanted("accept") {
+        runtime.block_on(accept(&folder.path().join("accept")));
+    }
+    if wanted("life_cycle") {
+        runtime.block_on(life_cycle(&folder.path().join("life_cycle")));
+    }
+    if wanted("clients") {
+        runtime.block_on(clients(&folder.path().join("clients")));
+    }
+}
+
+fn report(bench: &str, value: f64, unit: &str, yardstick: &str, yardstick_value: f64, bar: &str) {
+    println!(
+        "{{\"bench\":\"{bench}\",\"value\":{value:.3},\"unit\":\"{unit}\",\"yardstick\":\"{yardstick}\",\
+         \"yardstick_value\":{yardstick_value:.3},\"ratio\":{:.2},\"bar\":\"{bar}\"}}",
+        value / yardstick_value
+    );
+}
+
+/// CPU time of the whole process, or of this thread.
+fn cpu(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    Duration::new(time.tv_sec.try_into().unwrap(), time.tv_nsec.try_into().unwrap())
+}
+
+fn now() -> Timestamp {
+    SystemClock.now()
+}
+
+struct Generator {
+    mint: IdMint,
+    random: SmallRng,
+    body: Bytes,
+    trace: Bytes,
+    result: Bytes,
+    log: Bytes,
+}
+
+impl Generator {
+    fn new() -> Generator {
+        let body = format!("{{\"detail\":\"{}\"}}", "x".repeat(BODY_BYTES - 13));
+        Generator {
+            mint: IdMint::new(1, 0),
+            random: SmallRng::seed_from_u64(7),
+            body: body.into(),
+            trace: Bytes::from_static(b"[{\"rule\":\"enrich\",\"target\":0}]"),
+            result: Bytes::from_static(b"{\"due\":\"2026-11-23\",\"tags\":[\"home\",\"garden\"],\"score\":7}"),
+            log: Bytes::from_static(b"enriched the item\n"),
+        }
+    }
+
+    fn event(&mut self, consumes: Option<i64>) -> NewEvent {
+        let moment = now();
+        let tenant = TenantId::from_raw(self.random.random_range(1..=TENANTS));
+        let id = EventId::from_raw(self.mint.next(moment));
+        let identity = Identity { key: self.random.random(), body: self.random.random() };
+        NewEvent {
+            id,
+            tenant: Some(tenant),
+            identity: Some(identity),
+            depth: 0,
+            status: EventStatus::Matched,
+            trace: self.trace.clone(),
+            body: self.body.clone(),
+            invocations: vec![NewInvocation {
+                id: InvocationId::from_raw(self.mint.next(moment)),
+                tenant,
+                function: FunctionId::from_raw(tenant.raw()),
+                event: Some(id),
+                due: moment,
+                retry: None,
+            }],
+            deliveries: Vec::new(),
+            consumes,
+        }
+    }
+
+    fn settle(&self, lease: Lease) -> Settle {
+        let moment = now();
+        Settle {
+            lease,
+            end: AttemptEnd {
+                started: moment,
+                ended: moment,
+                version: 1,
+                outcome: Outcome::Succeeded,
+                usage: Usage {
+                    wall_us: 412,
+                    cpu_us: 93,
+                    memory_peak_bytes: 3 << 20,
+                    memory_limit_bytes: 128 << 20,
+                    bytes_in: 300,
+                    bytes_out: 75,
+                },
+                result: Some(self.result.clone()),
+                failure: None,
+                log: self.log.clone(),
+            },
+            next: Next::Succeed,
+            announce: true,
+        }
+    }
+
+    /// The bytes of an accept, as a log would hold them: ids, identity, trace, body.
+    fn log_accept(&self, event: &NewEvent, log: &mut Vec<u8>) {
+        for id in [event.id.raw(), event.tenant.map_or(0, TenantId::raw), event.invocations[0].id.raw()] {
+            log.extend_from_slice(&id.to_le_bytes());
+        }
+        let identity = event.identity.unwrap();
+        log.extend_from_slice(&identity.key);
+        log.extend_from_slice(&identity.body);
+        log.extend_from_slice(&event.trace);
+        log.extend_from_slice(&event.body);
+    }
+
+    /// The rest of a life cycle: the claim, the attempt with its ledger line, the outbox line and its end.
+    fn log_rest(&self, settle: &Settle, log: &mut Vec<u8>) {
+        let (lease, end) = (&settle.lease, &settle.end);
+        let claim = [lease.invocation.raw(), end.started.millis()];
+        let usage = [end.usage.wall_us, end.usage.cpu_us, end.usage.memory_peak_bytes, end.usage.memory_limit_bytes];
+        let attempt = [lease.invocation.raw(), lease.tenant.raw(), end.started.millis(), end.ended.millis()];
+        let outbox = [lease.invocation.raw(), lease.tenant.raw(), lease.invocation.raw()];
+        for number in claim.into_iter().chain(attempt).chain(usage.map(u64::cast_signed)).chain(outbox) {
+            log.extend_from_slice(&number.to_le_bytes());
+        }
+        log.extend_from_slice(end.result.as_deref().unwrap());
+        log.extend_from_slice(&end.log);
+    }
+}
+
+/// The yardstick: a log whose blocks are there, written and synced.
+struct RawLog {
+    file: File,
+    at: u64,
+    length: u64,
+}
+
+impl RawLog {
+    fn new(path: &Path, length: u64) -> RawLog {
+        let mut file = OpenOptions::new().create(true).truncate(true).write(true).open(path).unwrap();
+        for _ in 0..length >> 20 {
+            file.write_all(&vec![0; 1 << 20]).unwrap();
+        }
+        file.sync_all().unwrap();
+        RawLog { file, at: 0, length }
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        if self.at + bytes.len() as u64 > self.length {
+            self.at = 0;
+        }
+        self.file.write_all_at(bytes, self.at).unwrap();
+        self.at += bytes.len() as u64;
+        self.file.sync_data().unwrap();
+    }
+}
+
+fn open(folder: &Path) -> Arc<SqliteStore> {
+    SqliteStore::open(folder, SqliteOptions::default()).unwrap()
+}
+
+fn median(samples: &mut [Duration]) -> f64 {
+    samples.sort_unstable();
+    samples[samples.len() / 2].as_secs_f64() * 1e6
+}
+
+/// One client, one event at a time. Blocks of both take turns, since the machine's disk changes its mood.
+async fn accept(folder: &Path) {
+    const BLOCKS: usize = 20;
+    const BLOCK: usize = 100;
+    let store = open(folder);
+    let mut log = RawLog::new(&folder.join("raw"), 16 << 20);
+    let mut generator = Generator::new();
+    let (mut accepts, mut syncs) = (Vec::new(), Vec::new());
+    for block in 0..BLOCKS {
+        for _ in 0..BLOCK {
+            let event = generator.event(None);
+            let started = Instant::now();
+            let answers = store.publish(vec![event], now()).await.unwrap();
+            let took = started.elapsed();
+            assert_eq!(answers, [Published::Accepted]);
+            if block > 0 {
+                accepts.push(took);
+            }
+        }
+        for _ in 0..BLOCK {
+            let mut bytes = Vec::new();
+            let event = generator.event(None);
+            generator.log_accept(&event, &mut bytes);
+            let started = Instant::now();
+            log.append(&bytes);
+            if block > 0 {
+                syncs.push(started.elapsed());
+            }
+        }
+    }
+    let (accepts, syncs) = (median(&mut accepts), median(&mut syncs));
+    report("store_accept_p50", accepts, "us", "fdatasync of the same bytes, preallocated", syncs, "<= 1.5");
+    store.close().await.unwrap();
+}
+
+/// What one round hands to the next.
+#[derive(Default)]
+struct Carried {
+    accepted: Vec<(InvocationId, TenantId)>,
+    outbox: Vec<i64>,
+}
+
+/// 256 accepts, 256 claims, 256 completes and the consumption of 256 outbox lines, handed over together.
+/// Answers also what making them up cost this thread.
+async fn round(
+    store: &SqliteStore,
+    generator: &mut Generator,
+    ownership: &Ownership,
+    carried: Carried,
+) -> (Carried, Duration) {
+    let started = cpu(ClockId::ThreadCPUTime);
+    let mut lines = carried.outbox.into_iter();
+    let events: Vec<NewEvent> = (0..BATCH).map(|_| generator.event(lines.next())).collect();
+    let accepted: Vec<_> = events.iter().map(|e| (e.invocations[0].id, e.invocations[0].tenant)).collect();
+    let leases: Vec<Lease> = carried
+        .accepted
+        .iter()
+        .map(|(invocation, tenant)| Lease {
+            invocation: *invocation,
+            tenant: *tenant,
+            epoch: ownership.epoch_of(*tenant).unwrap(),
+            token: 1,
+        })
+        .collect();
+    let moment = now();
+    let claims: Vec<Claim> =
+        leases.iter().map(|lease| Claim { lease: *lease, at: moment, until: moment + Duration::from_secs(30) }).collect();
+    let settles: Vec<Settle> = leases.iter().map(|lease| generator.settle(*lease)).collect();
+
+    let made_up = cpu(ClockId::ThreadCPUTime) - started;
+    let publish = store.publish(events, moment);
+    let claimed = store.claim(claims);
+    let settled = join_all(settles.into_iter().map(|settle| store.settle(settle)));
+    let (published, settled) = futures::future::join(publish, settled).await;
+    assert!(published.unwrap().iter().all(|answer| *answer == Published::Accepted));
+    assert!(claimed.await.unwrap().iter().all(Result::is_ok));
+    let outbox = settled.into_iter().map(|settled| settled.unwrap().outbox.unwrap()).collect();
+    (Carried { accepted, outbox }, made_up)
+}
+
+async fn life_cycle(folder: &Path) {
+    const ROUNDS: usize = 1_000;
+    const WARM: usize = 100;
+    let store = open(folder);
+    let ownership = store.acquire(1, now()).await.unwrap();
+    let mut arrivals = store.arrivals(&ownership).await.unwrap();
+    let mut generator = Generator::new();
+    let mut log = RawLog::new(&folder.join("raw"), 64 << 20);
+    // Both on this thread: what is left of the process's CPU time is the store's, hand-over on this thread included.
+    let (mut carried, mut apart, mut spent_raw) = (Carried::default(), Duration::ZERO, Duration::ZERO);
+    let mut begun = Duration::ZERO;
+    let started = Instant::now();
+    let mut raw_took = Duration::ZERO;
+    for number in 0..ROUNDS + WARM {
+        if number == WARM {
+            begun = cpu(ClockId::ProcessCPUTime);
+            (apart, spent_raw) = (Duration::ZERO, Duration::ZERO);
+        }
+        let (next, made_up) = round(&store, &mut generator, &ownership, carried).await;
+        carried = next;
+        while arrivals.try_recv().is_ok() {}
+        let building = cpu(ClockId::ThreadCPUTime);
+
+        let events: Vec<NewEvent> = (0..BATCH).map(|_| generator.event(None)).collect();
+        let settles: Vec<Settle> = carried
+            .accepted
+            .iter()
+            .map(|(invocation, tenant)| generator.settle(Lease { invocation: *invocation, tenant: *tenant, epoch: 1, token: 1 }))
+            .collect();
+        let (raw_started, cpu_started) = (Instant::now(), cpu(ClockId::ThreadCPUTime));
+        let mut bytes = Vec::with_capacity(BATCH * 1024);
+        for (event, settle) in events.iter().zip(&settles) {
+            generator.log_accept(event, &mut bytes);
+            generator.log_rest(settle, &mut bytes);
+        }
+        log.append(&bytes);
+        let ended = cpu(ClockId::ThreadCPUTime);
+        spent_raw += ended - cpu_started;
+        apart += made_up + (ended - building);
+        raw_took += raw_started.elapsed();
+    }
+    let spent = cpu(ClockId::ProcessCPUTime) - begun - apart;
+    let wall = started.elapsed() - raw_took;
+    let cycles = (ROUNDS * BATCH) as f64;
+    let (value, yardstick) = (spent.as_secs_f64() * 1e6 / cycles, spent_raw.as_secs_f64() * 1e6 / cycles);
+    report("store_life_cycle_cpu", value, "us", "raw log of the same bytes", yardstick, "<= 6");
+    let total = ((ROUNDS + WARM) * BATCH) as f64;
+    eprintln!("life cycles per second, generator included: {:.0}", total / wall.as_secs_f64());
+    store.close().await.unwrap();
+}
+
+/// Many clients, each with one event in flight, against one log that syncs as many records at once.
+async fn clients(folder: &Path) {
+    const PER_CLIENT: usize = 400;
+    let store = open(folder);
+    let started = Instant::now();
+    let tasks = (0..BATCH).map(|client| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let mut generator = Generator::new();
+            generator.mint = IdMint::new(u16::try_from(client).unwrap(), 0);
+            generator.random = SmallRng::seed_from_u64(client as u64);
+            for _ in 0..PER_CLIENT {
+                let event = generator.event(None);
+                assert_eq!(store.publish(vec![event], now()).await.unwrap(), [Published::Accepted]);
+            }
+        })
+    });
+    for task in join_all(tasks).await {
+        task.unwrap();
+    }
+    let rate = (BATCH * PER_CLIENT) as f64 / started.elapsed().as_secs_f64();
+    store.close().await.unwrap();
+
+    let mut generator = Generator::new();
+    let mut log = RawLog::new(&folder.join("raw"), 64 << 20);
+    let started = Instant::now();
+    for _ in 0..PER_CLIENT {
+        let mut bytes = Vec::new();
+        for _ in 0..BATCH {
+            let event = generator.event(None);
+            generator.log_accept(&event, &mut bytes);
+        }
+        log.append(&bytes);
+    }
+    let raw = (BATCH * PER_CLIENT) as f64 / started.elapsed().as_secs_f64();
+    report("store_accepts_256_clients", rate, "accepts/s", "raw log, 256 records a sync", raw, "report");
+}

@@ -2,7 +2,6 @@
 //! a live index on the event table costs as much as all the rest of an accept.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
 
 use rusqlite::Connection;
 use sublet_model::limit::{IDENTITIES_MAX, IDENTITY_WINDOW};
@@ -10,6 +9,7 @@ use sublet_model::{EventId, Timestamp};
 use sublet_store::{EventStatus, Identity};
 
 use crate::fail::Outcome;
+use crate::hash::BuildIdHasher;
 use crate::partition::{self, hour_of};
 use crate::row::{blob, status_of};
 
@@ -22,28 +22,9 @@ pub(crate) struct Known {
     at: Timestamp,
 }
 
-/// Keys are 16 bytes of a SHA-256: hashed already.
-#[derive(Default)]
-pub(crate) struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        // The length of the array comes first, as a number that is always the same; the key's own bytes come last.
-        let mut word = [0; 8];
-        for (slot, byte) in word.iter_mut().zip(bytes) {
-            *slot = *byte;
-        }
-        self.0 ^= u64::from_le_bytes(word);
-    }
-}
-
 #[derive(Default)]
 pub(crate) struct Identities {
-    known: HashMap<[u8; 16], Known, BuildHasherDefault<KeyHasher>>,
+    known: HashMap<[u8; 16], Known, BuildIdHasher>,
     /// In the order they came; one that was replaced or removed stays until its turn.
     order: VecDeque<([u8; 16], EventId, Timestamp)>,
 }

@@ -13,6 +13,7 @@ use sublet_model::{Error, FunctionId, Outcome as AttemptOutcome, TenantId, Times
 use sublet_store::{Ledger, UsageQuery, UsageRow};
 
 use crate::fail::Outcome;
+use crate::hash::BuildIdHasher;
 use crate::option::LEDGER_SLICE_ROWS;
 use crate::partition::{self, hour_of};
 use crate::row::{counter, counter_of, moment};
@@ -36,7 +37,7 @@ struct Unwritten {
 /// What is counted and not yet written.
 #[derive(Default)]
 pub(crate) struct LedgerMemory {
-    counted: HashMap<LedgerKey, Unwritten>,
+    counted: HashMap<LedgerKey, Unwritten, BuildIdHasher>,
     /// The round that is being written, in the table's order.
     round: VecDeque<(LedgerKey, Unwritten)>,
     /// Every attempt up to here is in a row once the round is written.
@@ -54,6 +55,11 @@ impl LedgerMemory {
 
     pub(crate) fn waits(&self) -> bool {
         !self.counted.is_empty() || !self.round.is_empty()
+    }
+
+    /// Whether a round is begun and not ended.
+    pub(crate) fn mid_round(&self) -> bool {
+        !self.round.is_empty()
     }
 
     pub(crate) fn slice_is_written(&mut self, rows: usize) {

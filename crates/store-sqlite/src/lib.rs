@@ -14,6 +14,7 @@ mod delivery;
 mod disk;
 mod erase;
 mod fail;
+mod hash;
 mod identity;
 mod ledger;
 mod listing;

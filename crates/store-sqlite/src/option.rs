@@ -26,17 +26,20 @@ pub(crate) const BATCH_COMMANDS_MAX: usize = 512;
 pub(crate) const BATCH_BYTES_MAX: usize = 4 << 20;
 /// KiB of bodies that wait for the writer; beyond it, callers wait for their turn to hand over.
 pub(crate) const QUEUED_KIB_MAX: u32 = 64 << 10;
-/// The writer's page cache in KiB.
-pub(crate) const WRITER_CACHE_KIB: i64 = 64 << 10;
+/// The writer's page cache in KiB. It holds the ends of the hour's tables and the ledger's rows; a larger one makes
+/// commits slower, since SQLite walks the whole cache after a commit that moved pages.
+pub(crate) const WRITER_CACHE_KIB: i64 = 16 << 10;
 /// Each reader's page cache in KiB.
 pub(crate) const READER_CACHE_KIB: i64 = 16 << 10;
 /// Prepared statements kept per connection.
 pub(crate) const STATEMENTS_MAX: usize = 256;
 
-/// How often ledger sums are written.
-pub(crate) const LEDGER_FLUSH_EVERY: Duration = Duration::from_secs(1);
-/// Ledger rows of one commit.
+/// How long after one round of writing the ledger's sums the next begins.
+pub(crate) const LEDGER_ROUND_EVERY: Duration = Duration::from_secs(1);
+/// Rows of one slice of a round, and how long after one the next is written. 100,000 sums take 20 s, in which most of them grow more than once: written every second they would cost as much
+/// as half a life cycle each. An open after a crash counts that many seconds of attempts anew.
 pub(crate) const LEDGER_SLICE_ROWS: usize = 500;
+pub(crate) const LEDGER_SLICE_EVERY: Duration = Duration::from_millis(100);
 
 /// A gap this long with [`CHECKPOINT_PAGES`] or more in the log is used for a checkpoint.
 pub(crate) const CHECKPOINT_GAP: Duration = Duration::from_millis(2);

@@ -11,6 +11,7 @@ use sublet_model::Timestamp;
 use sublet_model::id::{floor_at, minted_at};
 
 use crate::fail::Outcome;
+use crate::hash::BuildIdHasher;
 use crate::schema;
 
 /// Hours since 1970.
@@ -53,7 +54,7 @@ impl HourSql {
 /// The writer's knowledge of the hours that have tables.
 #[derive(Default)]
 pub(crate) struct Partitions {
-    hours: HashMap<Hour, Arc<HourSql>>,
+    hours: HashMap<Hour, Arc<HourSql>, BuildIdHasher>,
 }
 
 impl Partitions {

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::disk::Reserve;
 use crate::fail::Outcome;
+use crate::hash::BuildIdHasher;
 use crate::identity::Identities;
 use crate::ledger::LedgerMemory;
 use crate::partition::{self, Partitions};
@@ -31,7 +32,7 @@ pub(crate) struct State {
     pub(crate) partitions: Partitions,
     /// Indexed by shard.
     pub(crate) epochs: Vec<u64>,
-    pub(crate) running: HashMap<InvocationId, Running>,
+    pub(crate) running: HashMap<InvocationId, Running, BuildIdHasher>,
     /// Attempts, outbox lines and registry rows.
     pub(crate) mint: IdMint,
     node: u16,
@@ -54,7 +55,7 @@ impl State {
         let mut state = State {
             partitions: Partitions::load(conn)?,
             epochs: load_epochs(conn)?,
-            running: HashMap::new(),
+            running: HashMap::default(),
             mint: IdMint::new(0, minted),
             node: 0,
             minted,
@@ -131,11 +132,11 @@ fn load_epochs(conn: &Connection) -> Outcome<Vec<u64>> {
     Ok(epochs)
 }
 
-fn load_running(conn: &Connection, epochs: &[u64]) -> Outcome<HashMap<InvocationId, Running>> {
+fn load_running(conn: &Connection, epochs: &[u64]) -> Outcome<HashMap<InvocationId, Running, BuildIdHasher>> {
     let sql = format!("SELECT {} FROM live WHERE state = ?", Live::COLUMNS);
     let mut statement = conn.prepare(&sql)?;
     let mut rows = statement.query([InvocationState::Running.code()])?;
-    let mut running = HashMap::new();
+    let mut running = HashMap::default();
     while let Some(row) = rows.next()? {
         let live = Live::read(row)?;
         let epoch = epochs[usize::from(shard_of(live.tenant).0)];

@@ -17,7 +17,8 @@ use crate::disk::DirectoryLock;
 use crate::fail::Fail;
 use crate::ledger;
 use crate::option::{
-    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, CHECKPOINT_GAP, CHECKPOINT_GAP_LONG, CHECKPOINT_PAGES, LEDGER_FLUSH_EVERY,
+    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, CHECKPOINT_GAP, CHECKPOINT_GAP_LONG, CHECKPOINT_PAGES, LEDGER_ROUND_EVERY,
+    LEDGER_SLICE_EVERY,
 };
 use crate::state::{Shared, State};
 
@@ -45,6 +46,15 @@ pub(crate) struct Writer {
     broken: Option<String>,
     // Last, so that the connection is closed before the directory is let go.
     _lock: DirectoryLock,
+}
+
+/// What the ledger's sums are waiting for.
+enum LedgerNeeds {
+    Nothing,
+    /// The next round.
+    Round,
+    /// The next slice of a round that is begun.
+    Slice,
 }
 
 enum Next {
@@ -149,7 +159,11 @@ impl Writer {
         if self.broken.is_some() {
             return None;
         }
-        let flush = self.ledger_waits().then(|| LEDGER_FLUSH_EVERY.saturating_sub(self.ledger_flushed.elapsed()));
+        let flush = match self.ledger() {
+            LedgerNeeds::Nothing => None,
+            LedgerNeeds::Round => Some(LEDGER_ROUND_EVERY.saturating_sub(self.ledger_flushed.elapsed())),
+            LedgerNeeds::Slice => Some(LEDGER_SLICE_EVERY.saturating_sub(self.ledger_flushed.elapsed())),
+        };
         let checkpoint = match self.log_pages {
             0 => None,
             pages if pages >= CHECKPOINT_PAGES => Some(CHECKPOINT_GAP),
@@ -169,12 +183,26 @@ impl Writer {
         }
     }
 
+    fn ledger(&self) -> LedgerNeeds {
+        let memory = self.shared.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        match (memory.mid_round(), memory.waits()) {
+            (true, _) => LedgerNeeds::Slice,
+            (false, true) => LedgerNeeds::Round,
+            (false, false) => LedgerNeeds::Nothing,
+        }
+    }
+
     fn ledger_waits(&self) -> bool {
-        self.shared.ledger.lock().unwrap_or_else(PoisonError::into_inner).waits()
+        !matches!(self.ledger(), LedgerNeeds::Nothing)
     }
 
     fn ledger_is_due(&self) -> bool {
-        self.ledger_waits() && self.ledger_flushed.elapsed() >= LEDGER_FLUSH_EVERY
+        let elapsed = self.ledger_flushed.elapsed();
+        match self.ledger() {
+            LedgerNeeds::Nothing => false,
+            LedgerNeeds::Round => elapsed >= LEDGER_ROUND_EVERY,
+            LedgerNeeds::Slice => elapsed >= LEDGER_SLICE_EVERY,
+        }
     }
 
     /// One slice in a transaction of its own. Answers whether it was written.
