@@ -66,6 +66,7 @@ pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> 
             let columns = [
                 ("id", "id"),
                 ("status", "status"),
+                ("reason", "reason"),
                 ("tenant", "event.tenant"),
                 ("source", "event.source"),
                 ("type", "event.detail-type"),

@@ -9,7 +9,7 @@ use sublet_model::Name;
 
 use super::json_argument;
 use crate::client::{Client, ClientError};
-use crate::print::Printer;
+use crate::print::{Printer, cell};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -97,7 +97,9 @@ pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> 
             } else {
                 println!("{}", if matches { "matches" } else { "does not match" });
                 for reason in answer["reasons"].as_array().into_iter().flatten() {
-                    println!("  {}", crate::print::cell(reason));
+                    let [path, operator, expected, actual] =
+                        ["path", "operator", "expected", "actual"].map(|key| cell(&reason[key]));
+                    println!("  {path}: expected {operator} {expected}, saw {actual}");
                 }
             }
             return Ok(if matches { ExitCode::SUCCESS } else { ExitCode::FAILURE });

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use sublet_model::{Name, Timestamp};
 
 use crate::client::Client;
@@ -14,6 +14,9 @@ pub(crate) struct Options {
     /// One tenant's; everybody's when left out (operator)
     #[arg(long, short, env = "SUBLET_TENANT")]
     tenant: Option<Name>,
+    /// What a row stands for
+    #[arg(long, value_enum, default_value_t = Group::Function)]
+    group: Group,
     /// Hours from this moment on, RFC 3339
     #[arg(long, value_parser = Timestamp::parse)]
     from: Option<Timestamp>,
@@ -22,24 +25,44 @@ pub(crate) struct Options {
     to: Option<Timestamp>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Group {
+    /// Everybody's, one row a tenant (operator)
+    Tenant,
+    Function,
+    Hour,
+    Total,
+}
+
+impl Group {
+    /// The columns that tell one row from another.
+    fn columns(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Group::Tenant => &[("tenant", "tenant")],
+            Group::Function => &[("tenant", "tenant"), ("function", "function")],
+            Group::Hour => &[("hour", "hour")],
+            Group::Total => &[],
+        }
+    }
+}
+
 pub(crate) async fn run(options: Options, client: &Client, printer: Printer) -> Result<ExitCode> {
     let path = match &options.tenant {
         Some(tenant) => format!("/v1/tenants/{tenant}/usage"),
         None => "/v1/usage".to_owned(),
     };
-    let query = [("from", options.from.map(|t| t.to_string())), ("to", options.to.map(|t| t.to_string()))];
+    let group = options.group.to_possible_value().map(|value| value.get_name().to_owned());
+    let query =
+        [("group", group), ("from", options.from.map(|t| t.to_string())), ("to", options.to.map(|t| t.to_string()))];
     let usage = client.list(&path, &query).await?;
-    let columns = [
-        ("hour", "hour"),
-        ("tenant", "tenant"),
-        ("function", "function"),
+    let measured = [
         ("attempts", "attempts"),
         ("failed", "failed"),
-        ("cpu µs", "cpu_us"),
+        ("cpu us", "cpu_us"),
         ("gb-s", "gb_seconds"),
-        ("cost × 10⁻⁶", "cost_micros"),
+        ("cost micros", "cost_micros"),
     ];
-    printer.listing(&usage, &columns);
+    printer.listing(&usage, &[options.group.columns(), &measured].concat());
     if !printer.json {
         let total = &usage["total"];
         let cost = total["cost_micros"].as_f64().unwrap_or(0.0) / 1e6;
