@@ -146,8 +146,11 @@ impl Core {
                         }
                     }
                     None => {
-                        tracing::error!("another node took over the queues of this one; nothing more is started here");
-                        self.queues.with(Scheduler::stop);
+                        // A drained engine's store is closed on purpose.
+                        if !self.queues.with(|scheduler| scheduler.is_stopped()) {
+                            tracing::error!("another node took over this one's queues; nothing more is started here");
+                            self.queues.with(Scheduler::stop);
+                        }
                         return;
                     }
                 },
