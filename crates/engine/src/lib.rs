@@ -29,6 +29,7 @@ mod lease;
 mod maintenance;
 mod outbox;
 mod package;
+mod prepare;
 mod publish;
 mod quarantine;
 mod queue;

@@ -16,8 +16,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::chance::locked;
 use crate::core::Core;
 use crate::directory::Change;
+use crate::prepare::Preparation;
 use crate::scheduler::{Grant, Scheduler, Share};
-use crate::worker::Preparation;
 
 /// Batches of arrivals taken in before the next look at free slots.
 const BATCHES_PER_STEP: usize = 64;

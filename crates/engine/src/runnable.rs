@@ -34,10 +34,13 @@ impl Runnable {
     }
 }
 
+/// A function and one of its versions.
+type Key = (FunctionId, u32);
+
 pub(crate) struct Runnables {
-    held: Mutex<Cache<(FunctionId, u32), Arc<Runnable>>>,
+    held: Mutex<Cache<Key, Arc<Runnable>>>,
     /// One loader per version at a time; the others wait for what it finds.
-    loading: Mutex<HashMap<(FunctionId, u32), Arc<tokio::sync::Mutex<()>>>>,
+    loading: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Runnables {

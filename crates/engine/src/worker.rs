@@ -1,4 +1,4 @@
-//! One grant to its end: find what to run, claim, run, settle.
+//! One attempt to its end: run, decide what follows, settle.
 //!
 //! The claim is handed to the store and not waited for; the settle is. An attempt whose lease is another's by then is
 //! fenced and leaves no trace.
@@ -7,17 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sublet_model::{EndReason, Error, InvocationState, Outcome, RetryPolicy, Timestamp, Usage, limit};
+use sublet_model::{EndReason, Error, InvocationState, Outcome, Timestamp, Usage};
 use sublet_sandbox::{Attempt, Failure, Report, Unavailable};
 use sublet_store::{
-    AttemptEnd, AttemptRecord, Claim, Finish, FunctionRecord, InvocationRecord, Lease, Next, OutboxLine, Settle,
-    Settled, Waiting, Work,
+    AttemptEnd, AttemptRecord, Claim, Finish, InvocationRecord, Lease, Next, OutboxLine, Settle, Settled, Waiting,
 };
 
 use crate::core::Core;
+use crate::prepare::{Prepared, Runs};
 use crate::queue::TRY_AGAIN_AFTER;
 use crate::retry;
-use crate::runnable::{NotRunnable, Runnable};
 
 /// Between two tries of a settle that the store could not take: the first and the longest.
 const SETTLE_AGAIN_AFTER: Duration = Duration::from_millis(20);
@@ -27,28 +26,6 @@ const SETTLE_TRIES_MAX: u32 = 20;
 /// Between two tries when the sandbox has no room, and how many there are.
 const SANDBOX_AGAIN_AFTER: Duration = Duration::from_millis(10);
 const SANDBOX_TRIES_MAX: u32 = 200;
-
-/// What is to be done with a granted invocation.
-pub(crate) enum Preparation {
-    Start(Prepared),
-    /// It ends without an attempt.
-    End(InvocationState, EndReason),
-    /// Something has to be read first.
-    Load,
-}
-
-pub(crate) struct Prepared {
-    pub(crate) waiting: Waiting,
-    work: Work,
-    code: Runs,
-    policy: RetryPolicy,
-}
-
-enum Runs {
-    Code(Arc<Runnable>),
-    /// It does not build any more; that is how the attempt ends.
-    Rejected(u32, Failure),
-}
 
 /// A slot of the scheduler and a lease, both given back however the attempt ends.
 struct Slot {
@@ -64,104 +41,7 @@ impl Drop for Slot {
     }
 }
 
-/// Looks at a function whose turn has come: the live version to run, or how the invocation ends.
-fn live_of(function: Option<&FunctionRecord>) -> Result<u32, EndReason> {
-    let record = function.ok_or(EndReason::NoFunction)?;
-    if record.quarantined.is_some() {
-        return Err(EndReason::Quarantined);
-    }
-    record.live.ok_or(EndReason::NoFunction)
-}
-
 impl Core {
-    /// As far as can be told without waiting.
-    pub(crate) fn prepare_at_hand(&self, waiting: &Waiting, now: Timestamp) -> Preparation {
-        if waiting.crashed >= limit::STARTS_WITHOUT_SETTLE_MAX {
-            return Preparation::End(InvocationState::DeadLettered, EndReason::NeverSettled);
-        }
-        let Some(function) = self.directory.function_by_id_if_held(waiting.tenant, waiting.function) else {
-            return Preparation::Load;
-        };
-        let version = match live_of(Some(&function)) {
-            Ok(version) => version,
-            Err(reason) => return Preparation::End(InvocationState::DeadLettered, reason),
-        };
-        let Some(runnable) = self.runnables.if_held(waiting.function, version) else { return Preparation::Load };
-        let Some(work) = self.bodies.get(&waiting.invocation) else { return Preparation::Load };
-        let policy = retry::policy_of(work.retry.as_ref(), runnable.config.retry.as_ref());
-        if retry::is_too_old(&policy, waiting, now) {
-            return Preparation::End(InvocationState::Expired, EndReason::TooOld);
-        }
-        Preparation::Start(Prepared { waiting: *waiting, work, code: Runs::Code(runnable), policy })
-    }
-
-    /// The same, reading what is not at hand. `None`: it does not wait any more.
-    async fn prepare(&self, waiting: &Waiting) -> Result<Option<Preparation>, Error> {
-        let Some(tenant) = self.directory.tenant_by_id(waiting.tenant).await? else { return Ok(None) };
-        let function = self.directory.function_by_id(waiting.tenant, waiting.function).await?;
-        let version = match live_of(function.as_deref()) {
-            Ok(version) => version,
-            Err(reason) => return Ok(Some(Preparation::End(InvocationState::DeadLettered, reason))),
-        };
-        let Some(function) = function else { return Ok(None) };
-        let work = match self.bodies.get(&waiting.invocation) {
-            Some(held) => held,
-            None => match self.store.work(waiting.tenant, waiting.invocation).await? {
-                Some(read) => read,
-                None => return Ok(None),
-            },
-        };
-        let config = match self.directory.version(tenant.id, function.id, version).await? {
-            Some(record) => record.config.retry.clone(),
-            None => None,
-        };
-        let policy = retry::policy_of(work.retry.as_ref(), config.as_ref());
-        if retry::is_too_old(&policy, waiting, self.clock.now()) {
-            return Ok(Some(Preparation::End(InvocationState::Expired, EndReason::TooOld)));
-        }
-        let code = match self.runnable(&tenant, &function, version).await {
-            Ok(runnable) => Runs::Code(runnable),
-            Err(NotRunnable::Rejected(failure)) => Runs::Rejected(version, failure),
-            Err(NotRunnable::Gone) => {
-                return Ok(Some(Preparation::End(InvocationState::DeadLettered, EndReason::NoFunction)));
-            }
-            Err(NotRunnable::Error(error)) => return Err(error),
-        };
-        Ok(Some(Preparation::Start(Prepared { waiting: *waiting, work, code, policy })))
-    }
-
-    pub(crate) async fn load_and_start(self: Arc<Core>, waiting: Waiting) {
-        // Gives the slot back should this end in any other way than by an attempt.
-        let granted = Granted { core: Arc::clone(&self), waiting: Some(waiting) };
-        let prepared = match self.prepare(&waiting).await {
-            Ok(Some(Preparation::Start(prepared))) => prepared,
-            Ok(Some(Preparation::End(state, reason))) => {
-                let Some(epoch) = self.epoch_of(waiting.tenant) else { return };
-                granted.taken_over();
-                return self.end_unstarted(waiting, epoch, state, reason).await;
-            }
-            Ok(Some(Preparation::Load) | None) => return,
-            Err(error) => {
-                tracing::warn!(invocation.id = %waiting.invocation, %error, "{} waits on", waiting.invocation);
-                granted.taken_over();
-                return self.wait_again(waiting);
-            }
-        };
-        let now = self.clock.now();
-        let Some(claim) = self.claim_of(&waiting, now) else { return };
-        granted.taken_over();
-        let answer = self.store.claim(vec![claim]);
-        self.run(prepared, claim);
-        let answers = answer.await.ok();
-        self.claimed(&[(claim.lease, waiting)], answers);
-    }
-
-    /// Gives the slot back and lets it wait again, for a little later. Nothing was written.
-    fn wait_again(self: &Arc<Core>, waiting: Waiting) {
-        self.queues.freed(|scheduler| scheduler.not_started(&waiting));
-        self.arrive_later(waiting, TRY_AGAIN_AFTER);
-    }
-
     /// An attempt was not recorded. If its claim never was either, it still waits in the store, and nobody will say so
     /// again; what was claimed is given back by rescue, which says so itself.
     async fn wait_if_unclaimed(self: &Arc<Core>, waiting: Waiting) {
@@ -206,7 +86,7 @@ impl Core {
     }
 
     /// Starts the attempt under a claim that was handed over.
-    pub(crate) fn run(self: &Arc<Core>, prepared: Prepared, claim: Claim) {
+    pub(crate) fn run(self: &Arc<Core>, prepared: Box<Prepared>, claim: Claim) {
         self.leases.hold(claim.lease, claim.until);
         let slot = Slot { core: Arc::clone(self), lease: claim.lease };
         let core = Arc::clone(self);
@@ -218,8 +98,8 @@ impl Core {
     }
 
     #[tracing::instrument(name = "engine.worker.attempt", level = "debug", skip_all, fields(invocation.id = %lease.invocation))]
-    async fn attempt(self: &Arc<Core>, prepared: Prepared, lease: Lease, started: Timestamp) {
-        let Prepared { waiting, work, code, policy } = prepared;
+    async fn attempt(self: &Arc<Core>, prepared: Box<Prepared>, lease: Lease, started: Timestamp) {
+        let Prepared { waiting, work, code, policy } = *prepared;
         let is_alone = waiting.crashed > 0;
         let (version, report) = match code {
             Runs::Code(runnable) => {
@@ -298,27 +178,6 @@ impl Core {
             }
         }
         (Err(Error::unavailable("the attempt could not be recorded")), true)
-    }
-}
-
-/// A granted invocation on its way to an attempt.
-struct Granted {
-    core: Arc<Core>,
-    waiting: Option<Waiting>,
-}
-
-impl Granted {
-    /// Somebody else sees to the slot from here.
-    fn taken_over(mut self) {
-        self.waiting = None;
-    }
-}
-
-impl Drop for Granted {
-    fn drop(&mut self) {
-        if let Some(waiting) = &self.waiting {
-            self.core.queues.freed(|scheduler| scheduler.not_started(waiting));
-        }
     }
 }
 

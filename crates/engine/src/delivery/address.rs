@@ -112,9 +112,11 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
     let is_global_unicast = segments[0] & 0xe000 == 0x2000;
     // 2001::/23 holds Teredo, ORCHID and their like; 2002::/16 is 6to4.
-    let is_special = (segments[0] == 0x2001 && segments[1] < 0x200)
-        || (segments[0] == 0x2001 && segments[1] == 0xdb8)
-        || segments[0] == 0x2002
-        || (segments[0] == 0x3fff && segments[1] < 0x1000);
+    let is_special = match segments[0] {
+        0x2001 => segments[1] < 0x200 || segments[1] == 0xdb8,
+        0x2002 => true,
+        0x3fff => segments[1] < 0x1000,
+        _ => false,
+    };
     is_global_unicast && !is_special
 }

@@ -10,40 +10,22 @@
 //! - while a tenant below its floor has something ready, no slot goes to anyone's burst;
 //! - a tenant with nothing waiting, nothing in flight and no turn to wait out has no state here.
 
+mod delayed;
 mod rounds;
+mod tenant;
 #[cfg(test)]
 mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
-use sublet_model::{InvocationId, Quota, TenantId, Timestamp};
+use sublet_model::{InvocationId, TenantId, Timestamp};
 use sublet_store::Waiting;
 
+use delayed::Delayed;
 use rounds::Rounds;
-
-/// What a tenant may have, as far as the scheduler is concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
-    pub floor: u32,
-    pub ceiling: u32,
-    pub weight: u32,
-    pub invoke_slots: u32,
-    /// Suspended: what waits goes on waiting.
-    pub paused: bool,
-}
-
-impl Share {
-    pub fn of(quota: &Quota, paused: bool) -> Share {
-        Share {
-            floor: quota.floor,
-            ceiling: quota.ceiling,
-            weight: quota.weight.max(1),
-            invoke_slots: quota.invoke_slots,
-            paused,
-        }
-    }
-}
+pub use tenant::Share;
+use tenant::Tenant;
 
 /// The permission to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,89 +43,6 @@ pub struct Load {
     pub delayed: u64,
     pub in_flight: u64,
     pub tenants: u64,
-}
-
-#[derive(Debug)]
-struct Tenant {
-    share: Share,
-    /// Due, oldest first.
-    ready: VecDeque<Waiting>,
-    /// How many more are in the heap of delayed ones.
-    delayed: u64,
-    /// Attempts and invokes that run.
-    in_flight: u32,
-    /// Invokes that run or wait.
-    invokes: u32,
-    /// Invokes that wait for a slot of this tenant; the global line holds those that wait for any slot.
-    invokes_held: VecDeque<u64>,
-    /// The round in which it may next start something beyond its floor.
-    turn: u64,
-    /// What it is owed beyond that round, in parts of a start.
-    credit: u32,
-    in_floor_line: bool,
-    in_rounds: bool,
-}
-
-impl Tenant {
-    fn new(share: Share) -> Tenant {
-        Tenant {
-            share,
-            ready: VecDeque::new(),
-            delayed: 0,
-            in_flight: 0,
-            invokes: 0,
-            invokes_held: VecDeque::new(),
-            turn: 0,
-            credit: 0,
-            in_floor_line: false,
-            in_rounds: false,
-        }
-    }
-
-    fn can_start(&self) -> bool {
-        !self.ready.is_empty() && self.in_flight < self.share.ceiling && !self.share.paused
-    }
-
-    fn is_below_floor(&self) -> bool {
-        self.in_flight < self.share.floor
-    }
-
-    fn is_idle(&self) -> bool {
-        self.ready.is_empty()
-            && self.delayed == 0
-            && self.in_flight == 0
-            && self.invokes == 0
-            && !self.in_floor_line
-            && !self.in_rounds
-    }
-}
-
-/// A delayed invocation, ordered by due time alone; the number keeps equals in the order they came.
-#[derive(Debug)]
-struct Delayed {
-    due: Timestamp,
-    number: u64,
-    waiting: Waiting,
-}
-
-impl PartialEq for Delayed {
-    fn eq(&self, other: &Delayed) -> bool {
-        (self.due, self.number) == (other.due, other.number)
-    }
-}
-
-impl Eq for Delayed {}
-
-impl PartialOrd for Delayed {
-    fn partial_cmp(&self, other: &Delayed) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Delayed {
-    fn cmp(&self, other: &Delayed) -> std::cmp::Ordering {
-        (self.due, self.number).cmp(&(other.due, other.number))
-    }
 }
 
 #[derive(Debug)]

@@ -23,7 +23,7 @@ async fn an_event_becomes_a_result_event_and_a_ledger_line() {
     assert_eq!((receipt.status, receipt.repeated), (EventStatus::Matched, false));
     let (succeeded, detail) = detail(results.next().await);
     assert!(succeeded);
-    assert_eq!(detail["event"], receipt.id.to_string());
+    assert_eq!((&detail["event"], &detail["event_id"]), (&"item-1".into(), &receipt.id.to_string().into()));
     assert_eq!((&detail["function"], &detail["version"]), (&"enrich".into(), &1.into()));
     assert_eq!(detail["result"]["ok"], true);
 

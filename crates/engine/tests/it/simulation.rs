@@ -20,9 +20,7 @@ use sublet_model::{
 };
 use sublet_sandbox::Sandbox;
 use sublet_store::memory::{Fault, Faults, Verb};
-use sublet_store::{
-    Bus, CodeStore, Ledger, MemoryStore, Page, Queue, Selection, Store, TenantRecord, UsageQuery,
-};
+use sublet_store::{Bus, CodeStore, Ledger, MemoryStore, Page, Queue, Selection, Store, TenantRecord, UsageQuery};
 
 use crate::harness::*;
 
