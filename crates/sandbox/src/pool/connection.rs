@@ -185,16 +185,26 @@ impl Connection {
     pub(super) fn fill(&mut self) -> Result<bool, ConnectionError> {
         let socket = &self.socket;
         let chunk = &mut self.chunk;
-        match socket.try_io(Interest::READABLE, || receive(socket.as_fd(), chunk)) {
-            Ok(0) => Err(ConnectionError::Ended),
-            Ok(length) => {
+        let mut got = None;
+        let tried = socket.try_io(Interest::READABLE, || {
+            let length = receive(socket.as_fd(), chunk)?;
+            got = Some(length);
+            // A stream that gave less than was asked for is empty. Saying so saves the read that would find it out.
+            if 0 < length && length < CHUNK_BYTES { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        match (got, tried) {
+            (Some(0), _) => Err(ConnectionError::Ended),
+            (Some(length), _) => {
                 self.frames.push(&self.chunk[..length]);
                 Ok(length == CHUNK_BYTES)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(ConnectionError::Ended),
-            Err(error) => Err(error.into()),
+            (None, Err(error)) => match error.kind() {
+                io::ErrorKind::WouldBlock => Ok(false),
+                io::ErrorKind::Interrupted => Ok(true),
+                io::ErrorKind::ConnectionReset => Err(ConnectionError::Ended),
+                _ => Err(error.into()),
+            },
+            (None, Ok(())) => Ok(false),
         }
     }
 }

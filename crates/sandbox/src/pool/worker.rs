@@ -109,6 +109,12 @@ impl Worker {
         self.busy.load(Ordering::Relaxed)
     }
 
+    /// Whether one more attempt may be sent.
+    pub(super) fn has_room(&self) -> bool {
+        let state = self.lock();
+        !state.is_gone && state.in_flight.len() < self.slots
+    }
+
     pub(super) fn has_loaded(&self, image: &SealedImage) -> bool {
         self.lock().loaded.contains_key(&image.number)
     }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use sublet_jail::{Layer, Status};
 use sublet_model::Outcome;
-use sublet_sandbox::pool::{OnRefused, Pool, PoolConfig, StartError};
+use sublet_sandbox::pool::{Death, OnRefused, Pool, PoolConfig, StartError};
 use sublet_sandbox::{Code, Report};
 
 use crate::support::{config, function, pool, result, run, start};
@@ -19,6 +19,13 @@ const ANSWERED: [(&str, i32); 3] =
 
 async fn play(pool: &Pool, code: &Code, name: &str) -> Report {
     run(pool, code, &json!({ "play": name, "server": std::process::id() }).to_string()).await
+}
+
+/// The report is sent before the process is waited for, so that its end may still be on its way.
+async fn death_of(pool: &Pool, pids: &[u32]) -> Death {
+    let mut deaths = pool.deaths();
+    let deaths = deaths.wait_for(|deaths| deaths.iter().any(|death| pids.contains(&death.pid))).await.unwrap();
+    deaths.iter().find(|death| pids.contains(&death.pid)).cloned().unwrap()
 }
 
 async fn names(pool: &Pool, code: &Code) -> Vec<String> {
@@ -50,16 +57,15 @@ async fn in_production_escaped_code_dies_of_its_first_call() {
     let pool = pool().await;
     let code = function(&pool, NOTHING).await;
     for name in names(&pool, &code).await {
+        let workers = pool.worker_pids();
         let report = play(&pool, &code, &name).await;
         if ANSWERED.iter().any(|(answered, _)| *answered == name) {
             assert_eq!(report.outcome, Outcome::Succeeded, "{name}");
             continue;
         }
         assert_eq!(report.outcome, Outcome::Crashed, "{name}");
-        // Sent before the process was waited for, so that its end may still be on its way.
-        let mut deaths = pool.deaths();
-        let newest = deaths.wait_for(|deaths| !deaths.is_empty()).await.unwrap()[0].clone();
-        assert_eq!(newest.signal, Some(SIGSYS), "{name}: {newest:?}");
+        let death = death_of(&pool, &workers).await;
+        assert_eq!(death.signal, Some(SIGSYS), "{name}: {death:?}");
         assert_eq!(result(&run(&pool, &code, "{}").await), json!("fine"), "after {name}");
     }
 }
@@ -85,8 +91,7 @@ async fn a_worker_that_lies_is_killed_and_not_believed() {
         let liar = pool.worker_pids();
         let report = play(&pool, &code, lie).await;
         assert_eq!((report.outcome, &report.result), (Outcome::Crashed, &None), "{lie}");
-        let mut deaths = pool.deaths();
-        deaths.wait_for(|deaths| deaths.iter().any(|death| liar.contains(&death.pid))).await.unwrap();
+        death_of(&pool, &liar).await;
         assert_eq!(result(&run(&pool, &code, "{}").await), json!("fine"), "after {lie}");
     }
 }

@@ -25,7 +25,7 @@ fn is_there(pid: u32) -> bool {
 async fn a_killed_worker_crashes_its_own_attempts_and_nobody_elses() {
     let pool = start(PoolConfig { worker_count: 2, ..config() }).await;
     let (endless, echo) = (function(&pool, LOOP).await, function(&pool, ECHO).await);
-    // Both seats are taken before the first loop goes to the one and the second to the other.
+    // With both seats taken, the second loop goes to the worker that the first has left idle.
     while pool.worker_pids().len() < 2 {
         tokio::task::yield_now().await;
     }
@@ -35,7 +35,6 @@ async fn a_killed_worker_crashes_its_own_attempts_and_nobody_elses() {
     tokio::pin!(one, other);
     assert!(futures::poll!(&mut one).is_pending() && futures::poll!(&mut other).is_pending());
     let victim = pool.worker_pids()[0];
-    // Both run by the time that a third attempt has been answered by each.
     signal(victim, Signal::KILL);
     let started = Instant::now();
     let (crashed, rest) = match select(one, other).await {
