@@ -51,6 +51,7 @@ pub(crate) enum Entry {
 }
 
 #[derive(ToSchema)]
+#[serde(untagged)]
 #[allow(dead_code, reason = "describes the body; never built")]
 #[schema(as = EventOrEvents)]
 enum EventOrEvents {
@@ -59,6 +60,7 @@ enum EventOrEvents {
 }
 
 #[derive(ToSchema)]
+#[serde(untagged)]
 #[allow(dead_code, reason = "describes the answer; never built")]
 enum PublishedOrEntries {
     One(PublishedEvent),
@@ -264,6 +266,7 @@ impl TryFrom<EventRecord> for EventView {
 }
 
 #[derive(ToSchema)]
+#[serde(untagged)]
 #[allow(dead_code, reason = "describes the answer; never built")]
 enum EventsOrOne {
     Page(Listing<EventView>),

@@ -1,11 +1,11 @@
 //! Parameters in the path and the query, with rejections that are problems naming the parameter; and the parameters
 //! that every listing takes.
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRequestParts, path};
+use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapDeserializer;
+use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer};
 use sublet_model::limit;
 use sublet_store::Page;
 use utoipa::IntoParams;
@@ -17,23 +17,25 @@ use crate::problem::Problem;
 #[derive(Debug)]
 pub(crate) struct Path<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Path<T>, Problem> {
-        match axum::extract::Path::<T>::from_request_parts(parts, state).await {
-            Ok(axum::extract::Path(value)) => Ok(Path(value)),
-            Err(PathRejection::FailedToDeserializePathParams(error)) => Err(match error.into_kind() {
-                path::ErrorKind::ParseErrorAtKey { key, expected_type, .. } => {
-                    Problem::invalid(key, format!("must be a {expected_type}"))
-                }
-                path::ErrorKind::DeserializeError { key, message, .. } => Problem::invalid(key, message),
-                path::ErrorKind::InvalidUtf8InPathParam { key } => Problem::invalid(key, "must be UTF-8"),
-                other => Problem::invalid("path", other.to_string()),
-            }),
-            Err(other) => Err(sublet_model::Error::internal(other).into()),
-        }
+        // Not axum's own `Path`, which does not say which parameter it could not read.
+        let params = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::invalid("path", "is not percent-encoded UTF-8"))?;
+        let fields: MapDeserializer<'_, _, serde::de::value::Error> = MapDeserializer::new(params.iter());
+        serde_path_to_error::deserialize(fields)
+            .map(Path)
+            .map_err(|error| Problem::invalid(error.path().to_string(), error.inner().to_string()))
     }
+}
+
+/// For a number in the path, whose parts are all text.
+pub(crate) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| de::Error::custom("must be a whole number"))
 }
 
 /// The query into a struct's fields. Its structs say `deny_unknown_fields`, so that a misspelt filter is not ignored.

@@ -14,7 +14,7 @@ use crate::answer::Listing;
 use crate::auth::{AppState, TenantScope};
 use crate::body;
 use crate::function::{FunctionPath, find};
-use crate::param::{PageQuery, Path, Query};
+use crate::param::{PageQuery, Path, Query, number};
 use crate::problem::Problem;
 use crate::schema::FunctionConfigSchema;
 
@@ -145,6 +145,7 @@ async fn list_versions(
 #[derive(Debug, Deserialize)]
 struct VersionPath {
     function: Name,
+    #[serde(deserialize_with = "number")]
     version: u32,
 }
 

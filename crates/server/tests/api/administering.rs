@@ -1,0 +1,119 @@
+//! Tenants, keys, usage, webhooks, metrics.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Api, OPERATOR_KEY};
+
+#[tokio::test]
+async fn usage_is_summed_and_priced_for_the_tenant_and_for_the_operator() {
+    let api = Api::ready().await;
+    api.tenant("other", "v1").await;
+    for tenant in ["acme", "acme", "other"] {
+        api.post(&format!("/v1/tenants/{tenant}/functions/enrich/invoke"), json!({})).await.expect(200);
+    }
+    let own = api.get_as(&api.key_of("acme").await, "/v1/tenants/acme/usage").await.expect(200);
+    assert_eq!((&own["group"], &own["currency"]), (&json!("function"), &json!("USD")));
+    assert_eq!((&own["items"][0]["function"], &own["items"][0]["attempts"]), (&json!("enrich"), &json!(2)));
+    assert_eq!(own["total"]["wall_us"], 3_000);
+    let all = api.get("/v1/usage").await.expect(200);
+    let tenants: Vec<(&str, u64)> = all["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| (item["tenant"].as_str().unwrap(), item["attempts"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(tenants, [("acme", 2), ("other", 1)]);
+    let total = api.get("/v1/usage?group=total").await.expect(200);
+    assert_eq!((&total["items"][0]["attempts"], &total["total"]["attempts"]), (&json!(3), &json!(3)));
+    assert_eq!(api.get("/v1/usage?to=2026-01-01T00:00:00Z").await.expect(200)["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_key_is_shown_once_and_lets_nobody_in_once_deleted() {
+    let api = Api::ready().await;
+    let made = api.post("/v1/keys", json!({"tenant": "acme", "label": "ci"})).await.expect(201);
+    let secret = made["secret"].as_str().unwrap();
+    assert!(secret.starts_with("slt_"));
+    let listed = api.get("/v1/keys?tenant=acme").await.expect(200);
+    assert_eq!((&listed["items"][0]["label"], &listed["items"][0]["secret"]), (&json!("ci"), &Value::Null));
+    api.get_as(secret, "/v1/tenants/acme").await.expect(200);
+    api.delete(&format!("/v1/keys/{}", made["id"].as_str().unwrap())).await.expect(204);
+    api.get_as(secret, "/v1/tenants/acme").await.expect(401);
+
+    let operators = api.get("/v1/keys").await.expect(200);
+    let last = operators["items"][0]["id"].as_str().unwrap();
+    api.delete(&format!("/v1/keys/{last}")).await.expect(409);
+    let second = api.post("/v1/keys", json!({})).await.expect(201);
+    assert!(second["secret"].as_str().unwrap().starts_with("slo_"));
+    api.delete(&format!("/v1/keys/{last}")).await.expect(204);
+    api.get("/v1/tenants").await.expect(401);
+}
+
+#[tokio::test]
+async fn a_deleted_tenant_takes_its_keys_and_leaves_its_usage() {
+    let api = Api::ready().await;
+    let key = api.key_of("acme").await;
+    api.post("/v1/tenants/acme/functions/enrich/invoke", json!({})).await.expect(200);
+    api.delete("/v1/tenants/acme").await.expect(204);
+    api.get_as(&key, "/v1/tenants/acme").await.expect(401);
+    api.get("/v1/tenants/acme").await.expect(404);
+    api.delete("/v1/tenants/acme").await.expect(404);
+    assert_eq!(api.get("/v1/usage").await.expect(200)["total"]["attempts"], 1);
+}
+
+#[tokio::test]
+async fn a_quota_is_merged_by_patch_and_set_by_put() {
+    let api = Api::ready().await;
+    let made = api.put("/v1/tenants/acme", json!({"quota": {"ceiling": 2}, "attributes": {"plan": "gold"}})).await;
+    assert_eq!(made.expect(200)["quota"]["invoke_slots"], 2);
+    let patched = api.patch("/v1/tenants/acme", json!({"quota": {"weight": 7}})).await.expect(200);
+    assert_eq!((&patched["quota"]["ceiling"], &patched["quota"]["weight"]), (&json!(2), &json!(7)));
+    assert_eq!(patched["attributes"], json!({"plan": "gold"}));
+    let put = api.put("/v1/tenants/acme", json!({})).await.expect(200);
+    assert_eq!((&put["quota"]["ceiling"], &put["attributes"]), (&json!(8), &json!({})));
+    api.patch("/v1/tenants/nobody", json!({})).await.expect(404);
+    let page = api.get("/v1/tenants?limit=1").await.expect(200);
+    assert_eq!(page["items"][0]["name"], "acme");
+}
+
+#[tokio::test]
+async fn a_webhooks_secret_is_shown_when_it_is_made_and_the_delivery_is_on_record() {
+    let api = Api::ready().await;
+    // Nobody listens there: the delivery is pending after its first try.
+    let body = json!({"url": "http://127.0.0.1:9/hook", "allow_private": ["127.0.0.1:9"]});
+    let made = api.put("/v1/webhooks/crm", body.clone()).await.expect(201);
+    assert!(made["secret"].as_str().unwrap().starts_with("whsec_"));
+    assert!(api.put("/v1/webhooks/crm", body.clone()).await.expect(200).get("secret").is_none());
+    assert!(api.get("/v1/webhooks/crm").await.expect(200).get("secret").is_none());
+    let mut rotate = body.clone();
+    rotate["rotate_secret"] = json!(true);
+    assert_ne!(api.put("/v1/webhooks/crm", rotate).await.expect(200)["secret"], made["secret"]);
+    let given = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz";
+    let mut own = body;
+    own["secret"] = json!(given);
+    assert_eq!(api.put("/v1/webhooks/crm", own).await.expect(200)["secret"], given);
+    assert_eq!(api.get("/v1/webhooks").await.expect(200)["items"].as_array().unwrap().len(), 1);
+
+    let rule = json!({"pattern": {"source": ["sublet"]}, "targets": [{"webhook": "crm"}]});
+    api.put("/v1/rules/results", rule).await.expect(201);
+    let mut stream = api.stream(OPERATOR_KEY, "").await;
+    api.publish("acme", json!({})).await;
+    let result = stream.result().await;
+    let listed = api.get("/v1/deliveries?webhook=crm").await.expect(200);
+    assert_eq!(listed["items"][0]["event"], result.id.as_str());
+    assert_eq!(listed["items"][0]["tenant"], "acme");
+    let id = listed["items"][0]["id"].as_str().unwrap();
+    assert_eq!(api.get(&format!("/v1/deliveries/{id}")).await.expect(200)["webhook"], "crm");
+    api.delete("/v1/webhooks/crm").await.expect(204);
+    api.get("/v1/webhooks/crm").await.expect(404);
+}
+
+#[tokio::test]
+async fn metrics_are_numbers_without_anybodys_name() {
+    let api = Api::ready().await;
+    api.post("/v1/tenants/acme/functions/enrich/invoke", json!({})).await.expect(200);
+    let text = api.client.get(format!("{}/metrics", api.base)).send().await.unwrap().text().await.unwrap();
+    assert!(text.contains("sublet_slots 16"), "{text}");
+    assert!(text.contains("sublet_http_requests_total"), "{text}");
+    assert!(!text.contains("acme"), "{text}");
+}

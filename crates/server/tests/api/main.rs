@@ -1,0 +1,12 @@
+//! The API as its callers meet it: the real server on a free port, over the in-memory store and a scripted sandbox.
+//! Every answer is held against the OpenAPI document as it passes.
+
+mod administering;
+mod authorisation;
+mod deploying;
+mod document;
+mod harness;
+mod problem;
+mod publishing;
+mod sandbox;
+mod shutdown;

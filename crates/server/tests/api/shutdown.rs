@@ -1,0 +1,35 @@
+//! Ending in good order.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::{Api, OPERATOR_KEY};
+
+#[tokio::test]
+async fn ending_finishes_requests_and_ends_streams() {
+    let mut api = Api::start().await;
+    api.tenant("acme", "v1").await;
+    let mut stream = api.stream(OPERATOR_KEY, "").await;
+    let path = "/v1/tenants/acme/functions/enrich/invoke";
+    let invoke = api.request(Some(OPERATOR_KEY), Method::POST, path).json(&json!({"do": "wait"})).send();
+    let invoke = tokio::spawn(invoke);
+    // The request is inside once its attempt is in flight.
+    while api.engine.stats().in_flight == 0 {
+        tokio::task::yield_now().await;
+    }
+    api.stop();
+    assert!(stream.next().await.is_none(), "the stream ends");
+    api.sandbox.release();
+    let answer = invoke.await.unwrap().unwrap();
+    assert_eq!(answer.status(), 200);
+    api.ended().await;
+}
+
+#[tokio::test]
+async fn a_draining_node_is_alive_and_not_ready() {
+    let api = Api::start().await;
+    assert_eq!(api.get("/readyz").await.expect(200), json!({"status": "ready"}));
+    api.engine.drain(std::time::Duration::from_secs(5)).await;
+    assert_eq!(api.get("/readyz").await.expect(503), json!({"status": "draining"}));
+    assert_eq!(api.get("/healthz").await.expect(200), json!({"status": "ok"}));
+}
