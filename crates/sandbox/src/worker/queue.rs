@@ -72,22 +72,34 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Plays rounds of one tick each; `work` is what each attempt still needs, in ticks. Returns when each ended.
-    fn play(mut queue: RunQueue, work: &mut [u32], ticks: u32, mut each: impl FnMut(u32, &mut RunQueue)) -> Vec<u32> {
+    /// What an attempt has used and still needs, in ticks.
+    struct Work {
+        used: u32,
+        left: u32,
+    }
+
+    /// Plays rounds of one tick each: every attempt enters at the tick named beside it, already preempted once. Returns at
+    /// which tick each ended.
+    fn play(mut work: Vec<(u32, Work)>, ticks: u32) -> Vec<Option<u32>> {
         let start = Instant::now();
-        let mut ended = vec![0; work.len()];
+        let mut queue = RunQueue::default();
+        let mut ended = vec![None; work.len()];
         for tick in 0..ticks {
-            each(tick, &mut queue);
-            while queue.pop_fresh().is_some() {}
             let now = start + MS * tick;
+            for (attempt, (enters, work)) in (0..).zip(&work) {
+                if *enters == tick {
+                    queue.push_preempted(attempt, MS * work.used, now);
+                }
+            }
             let Some(attempt) = queue.pop_preempted(now) else { continue };
             let index = usize::try_from(attempt).unwrap();
-            work[index] = work[index].saturating_sub(1);
-            if work[index] == 0 {
-                ended[index] = tick;
+            let work = &mut work[index].1;
+            work.used += 1;
+            work.left -= 1;
+            if work.left == 0 {
+                ended[index] = Some(tick);
             } else {
-                let cpu = MS * (1_000_000 - work[index]);
-                queue.push_preempted(attempt, cpu, now);
+                queue.push_preempted(attempt, MS * work.used, now);
             }
         }
         ended
@@ -95,28 +107,29 @@ mod tests {
 
     #[test]
     fn little_work_ends_before_endless_neighbours() {
-        let start = Instant::now();
-        let mut queue = RunQueue::default();
-        let mut work = [900_000, 900_000, 900_000, 900_000, 3];
-        for attempt in 0..4 {
-            queue.push_preempted(attempt, MS * 100_000, start);
-        }
-        queue.push_preempted(4, MS * 2, start);
-        // Its own three ticks, and at most the four whose patience ran out.
-        let ended = play(queue, &mut work, 40, |_, _| ());
-        assert!((1..=10).contains(&ended[4]), "ended at tick {}", ended[4]);
+        let mut work: Vec<(u32, Work)> = (0..4).map(|_| (0, Work { used: 1_000, left: u32::MAX })).collect();
+        work.push((100, Work { used: 2, left: 3 }));
+        let ended = play(work, 200)[4];
+        // Its own three ticks, and at most one for each neighbour whose patience ran out.
+        assert!(ended.is_some_and(|tick| tick < 107), "{ended:?}");
     }
 
     #[test]
     fn an_old_attempt_is_not_starved_by_a_stream_of_younger_ones() {
-        let start = Instant::now();
+        let mut work = vec![(0, Work { used: 900, left: 10 })];
+        // More work comes in than there is time for, all of it younger.
+        work.extend((0..400).map(|tick| (tick, Work { used: 2, left: 2 })));
+        let ended = play(work, 400)[0];
+        assert!(ended.is_some(), "it never ended");
+    }
+
+    #[test]
+    fn an_attempt_that_was_ended_from_outside_has_no_turn() {
         let mut queue = RunQueue::default();
-        // One that has used much, and a new one with less in every tick.
-        queue.push_preempted(0, MS * 900, start);
-        let mut work = vec![10; 400];
-        let ended = play(queue, &mut work, 350, |tick, queue| {
-            queue.push_preempted(u64::from(tick) + 1, MS, start + MS * tick);
-        });
-        assert!(ended[0] > 0, "it never ended");
+        queue.push_fresh(1);
+        queue.push_preempted(2, MS, Instant::now());
+        queue.remove(1);
+        queue.remove(2);
+        assert!(queue.is_empty());
     }
 }
