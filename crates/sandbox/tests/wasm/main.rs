@@ -1,5 +1,7 @@
 //! The wasm tier in one process: build, seal, load, run. What a worker process adds around it is tested beside it.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers are tests too")]
+
 mod console;
 mod hostile;
 mod modules;
