@@ -80,6 +80,6 @@ impl Core {
     pub(crate) async fn publish_layer(&self, name: &Name, package: Bytes) -> Result<LayerRecord, DeployError> {
         open_zip(&package)?;
         let hash = self.code.put(package).await?;
-        Ok(self.store.publish_layer(name, hash, self.clock.now()).await?)
+        Ok(self.directory.publish_layer(name, hash).await?)
     }
 }

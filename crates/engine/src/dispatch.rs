@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sublet_model::{DeliveryId, Error, EventId, InvocationId, Name, RuleId, Target, TenantId, Timestamp};
-use sublet_store::{FunctionRecord, NewDelivery, NewInvocation, TenantRecord};
+use sublet_store::{EventStatus, FunctionRecord, NewDelivery, NewEvent, NewInvocation, TenantRecord};
 
 use crate::core::Core;
 use crate::directory::Rule;
@@ -51,8 +51,16 @@ pub(crate) struct Dispatched {
 }
 
 impl Dispatched {
-    pub(crate) fn led_somewhere(&self) -> bool {
-        !self.invocations.is_empty() || !self.deliveries.is_empty()
+    /// Makes the event lead to this.
+    pub(crate) fn put_into(self, event: &mut NewEvent) -> Result<(), Error> {
+        let leads_somewhere = !self.invocations.is_empty() || !self.deliveries.is_empty();
+        event.status = if leads_somewhere { EventStatus::Matched } else { EventStatus::Unmatched };
+        if !self.trace.rules.is_empty() || !self.trace.destinations.is_empty() {
+            event.trace = serde_json::to_vec(&self.trace).map_err(Error::internal)?.into();
+        }
+        event.invocations = self.invocations;
+        event.deliveries = self.deliveries;
+        Ok(())
     }
 }
 

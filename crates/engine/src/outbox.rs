@@ -23,7 +23,6 @@ use tokio::sync::{Notify, mpsc};
 use crate::chance::locked;
 use crate::core::Core;
 use crate::identity::identity_key;
-use crate::publish::LedTo as _;
 use crate::stream::ResultItem;
 
 /// Results handed over and not yet published; what comes beyond it is read back from the store. Each may hold a result
@@ -258,7 +257,7 @@ impl Core {
                 let target = self.deliver_to(&mut dispatched, &webhook, id, tenant.id, now);
                 dispatched.trace.destinations.push(target);
             }
-            event.led_to(dispatched)?;
+            dispatched.put_into(&mut event)?;
         }
         let function_name = match function {
             Some(record) => record.name.clone(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use sublet_model::event::SOURCE_SUBLET;
-use sublet_model::{Envelope, Error, EventId, EventInput, TenantId, Timestamp, limit};
+use sublet_model::{Envelope, Error, ErrorKind, EventId, EventInput, TenantId, Timestamp, limit};
 use sublet_pattern::EventView;
 use sublet_store::{EventStatus, NewEvent, Published, RejectReason, TenantStatus, Work};
 
@@ -113,7 +113,7 @@ impl Core {
                 };
                 let dispatched = self.dispatch(id, record, &matched, now).await?;
                 reserved.take(&dispatched.invocations).await?;
-                event.led_to(dispatched)?;
+                dispatched.put_into(&mut event)?;
             }
             (_, reason) => event.status = EventStatus::Rejected(reason.unwrap_or(RejectReason::UnknownTenant)),
         }
@@ -129,27 +129,6 @@ impl Core {
         if !event.deliveries.is_empty() {
             self.delivery_bodies.insert(event.id, event.body.clone());
         }
-    }
-}
-
-use sublet_model::ErrorKind;
-
-use crate::dispatch::Dispatched;
-
-/// Puts together what dispatching found.
-pub(crate) trait LedTo {
-    fn led_to(&mut self, dispatched: Dispatched) -> Result<(), Error>;
-}
-
-impl LedTo for NewEvent {
-    fn led_to(&mut self, dispatched: Dispatched) -> Result<(), Error> {
-        self.status = if dispatched.led_somewhere() { EventStatus::Matched } else { EventStatus::Unmatched };
-        if !dispatched.trace.rules.is_empty() || !dispatched.trace.destinations.is_empty() {
-            self.trace = serde_json::to_vec(&dispatched.trace).map_err(Error::internal)?.into();
-        }
-        self.invocations = dispatched.invocations;
-        self.deliveries = dispatched.deliveries;
-        Ok(())
     }
 }
 

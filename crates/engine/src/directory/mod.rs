@@ -7,6 +7,7 @@
 
 mod function;
 mod key;
+mod layer;
 mod refresh;
 mod rule;
 mod tenant;

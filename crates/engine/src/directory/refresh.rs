@@ -20,7 +20,7 @@ impl Directory {
             let refreshed = {
                 // Waits for a write of our own that raised the revision and is about to say so.
                 let _writing = self.writing.lock().await;
-                if self.revision.load(Ordering::Acquire) == seen { Ok(()) } else { self.refresh(seen).await }
+                if self.revision.load(Ordering::Acquire) >= seen { Ok(()) } else { self.refresh(seen).await }
             };
             if let Err(error) = refreshed {
                 tracing::warn!(%error, "the registry could not be read again; trying once more");

@@ -1,6 +1,8 @@
 //! The engine over the in-memory store and a scripted sandbox. Time is the runtime's paused clock wherever nothing
 //! goes over a socket.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod delivery;
 mod explain;
 mod harness;
