@@ -117,8 +117,8 @@ mod tests {
     #[test]
     fn an_old_attempt_is_not_starved_by_a_stream_of_younger_ones() {
         let mut work = vec![(0, Work { used: 900, left: 10 })];
-        // More work comes in than there is time for, all of it younger.
-        work.extend((0..400).map(|tick| (tick, Work { used: 2, left: 2 })));
+        // As much work comes in as there is time for, all of it younger.
+        work.extend((0..400).map(|tick| (tick, Work { used: 2, left: 1 })));
         let ended = play(work, 400)[0];
         assert!(ended.is_some(), "it never ended");
     }
