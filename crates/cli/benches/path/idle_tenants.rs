@@ -18,16 +18,12 @@ const BAR_S: f64 = 2.0;
 
 pub(crate) async fn run() -> Result<()> {
     let home = Home::new()?;
-    let empty = Server::start(PROGRAM, &home).await?;
-    let nobody = Family::of(empty.pid())?.resident_mb()?;
-    set_up(&empty.http()?).await?;
-    empty.stop().await?;
-
-    // The first start with nobody is the yardstick of the second with everybody, both with their engine compiled.
-    let other_home = Home::new()?;
-    Server::start(PROGRAM, &other_home).await?.stop().await?;
-    let (alone, bare_start) = start(&other_home).await?;
-    alone.stop().await?;
+    // The very first start compiles the engine, which later ones do not: those are compared.
+    Server::start(PROGRAM, &home).await?.stop().await?;
+    let (server, bare_start) = start(&home).await?;
+    let nobody = Family::of(server.pid())?.resident_mb()?;
+    set_up(&server.http()?).await?;
+    server.stop().await?;
 
     let (server, span) = start(&home).await?;
     let family = Family::of(server.pid())?;

@@ -26,6 +26,11 @@ impl Family {
         Ok(Family(family))
     }
 
+    /// The server without its workers.
+    pub(crate) fn head(&self) -> Family {
+        Family(self.0[..1].to_vec())
+    }
+
     pub(crate) fn processes(&self) -> usize {
         self.0.len()
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use sublet_testkit::{Home, Http, Server, Stream};
 use tokio::sync::oneshot;
@@ -36,7 +36,7 @@ pub(crate) async fn run(fdatasync: Duration) -> Result<()> {
 
     under_load(&http, &results, 0..WARM_UP).await?;
     let family = Family::of(server.pid())?;
-    let (before, began) = (family.cpu_ms()?, Instant::now());
+    let (before, server_before, began) = (family.cpu_ms()?, family.head().cpu_ms()?, Instant::now());
     under_load(&http, &results, WARM_UP..WARM_UP + EVENTS).await?;
     let (cpu, wall) = (family.cpu_ms()? - before, began.elapsed());
     let rate = EVENTS as f64 / wall.as_secs_f64();
@@ -144,10 +144,10 @@ impl Results {
         let told = results.clone();
         tokio::spawn(async move {
             if let Err(error) = told.read(stream).await {
-                // Whoever waits now fails, because its sender is dropped.
                 eprintln!("the live stream: {error:#}");
-                told.waiting().clear();
             }
+            // Whoever waits now fails, because its sender is dropped.
+            told.waiting().clear();
         });
         results
     }
@@ -163,7 +163,7 @@ impl Results {
                 let _ = waiter.send(came);
             }
         }
-        bail!("closed")
+        Ok(())
     }
 
     fn expect(&self, id: &str) -> oneshot::Receiver<Instant> {

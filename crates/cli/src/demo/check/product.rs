@@ -12,7 +12,7 @@ use crate::demo::sse::News;
 /// A Monday, so that "friday" is the sixth.
 const CREATED: &str = "2026-03-02T09:00:00Z";
 /// Until an item must have ended; a timeout of a tenant's and a loaded machine fit in.
-const ENDS_WITHIN: Duration = Duration::from_secs(30);
+const ENDS_WITHIN: Duration = Duration::from_secs(15);
 
 pub(super) struct Product {
     pub(super) http: Client,

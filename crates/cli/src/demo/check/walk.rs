@@ -179,10 +179,10 @@ async fn usage(product: &Product, api: &Client, before: &[u64]) -> Result<String
     for ((extension, before), after) in extension::ALL.iter().zip(before).zip(booked(api).await?) {
         let (tenant, added) = (extension.tenant, product.added(extension.tenant));
         ensure!(after == before + added, "{tenant} added {added} items, and {} attempts are booked", after - before);
-        said.push(format!("{tenant} {added} attempts"));
+        said.push(format!("{tenant} {added}"));
     }
     ensure!(said.len() == extension::ALL.len(), "the usage before could not be read");
-    Ok(said.join(", "))
+    Ok(format!("attempts of {}", said.join(", ")))
 }
 
 async fn explained(product: &mut Product, api: &Client) -> Result<String> {

@@ -65,19 +65,23 @@ async fn what_was_acknowledged_survives_sigkill_under_load() -> Result<()> {
     let published = load.end().await?;
 
     settled(&http, &TENANTS, &mut news).await?;
-    let mut invocations = 0;
+    let mut all = verdict::Found::default();
     for tenant in TENANTS {
-        invocations += verdict::of_tenant(&http, tenant, &published).await.with_context(|| format!("seed {seed}"))?;
+        let found = verdict::of_tenant(&http, tenant, &published).await.with_context(|| format!("seed {seed}"))?;
+        all.invocations += found.invocations;
+        all.crashed += found.crashed;
     }
-    let results = tokio::time::timeout(DEADLINE, receiver.results(invocations)).await;
+    let results = tokio::time::timeout(DEADLINE, receiver.results(all.invocations)).await;
     let results = results.with_context(|| format!("not every result was delivered, seed {seed}"))?;
     verdict::of_deliveries(&results);
     println!(
         "{ROUNDS} kills: {} events, of them {} published again for want of an answer ({} had been stored); \
-         {invocations} invocations, {} deliveries",
+         {} invocations with {} attempts cut off, {} deliveries",
         published.len(),
         published.iter().filter(|event| event.tries > 1).count(),
         published.iter().filter(|event| event.repeated).count(),
+        all.invocations,
+        all.crashed,
         results.values().map(|result| result.deliveries).sum::<u64>(),
     );
     server.stop().await

@@ -10,9 +10,16 @@ use super::load::PublishedEvent;
 use super::receiver::Results;
 use crate::scene::{all, balance, invocations};
 
-/// Checks one tenant's events, invocations, balance and usage against what was acknowledged. Answers how many
-/// invocations there are.
-pub(super) async fn of_tenant(http: &Http, tenant: &str, published: &[PublishedEvent]) -> Result<usize> {
+/// What was found of one tenant.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Found {
+    pub(super) invocations: usize,
+    /// Attempts that a kill cut off.
+    pub(super) crashed: usize,
+}
+
+/// Checks one tenant's events, invocations, balance and usage against what was acknowledged.
+pub(super) async fn of_tenant(http: &Http, tenant: &str, published: &[PublishedEvent]) -> Result<Found> {
     let own: Vec<&PublishedEvent> = published.iter().filter(|event| event.tenant == tenant).collect();
     ensure!(!own.is_empty(), "nothing was published for {tenant}");
     let by_id: HashMap<String, Value> =
@@ -28,7 +35,9 @@ pub(super) async fn of_tenant(http: &Http, tenant: &str, published: &[PublishedE
     of_balance(http, tenant, &by_id).await?;
     of_usage(http, tenant, &by_id).await?;
     of_listing(http, tenant, own.len()).await?;
-    Ok(by_id.len())
+    let attempts = by_id.values().flat_map(|invocation| invocation["attempts"].as_array().into_iter().flatten());
+    let crashed = attempts.filter(|attempt| attempt["outcome"] == "Crashed").count();
+    Ok(Found { invocations: by_id.len(), crashed })
 }
 
 /// An acknowledged event exists, and its one invocation has ended as its number says. Answers the invocation's id.
