@@ -44,9 +44,10 @@ fn unusable(dir: &Path, error: impl std::fmt::Display) -> Error {
     Error { source_text: Some(error.to_string()), ..Error::unavailable(format!("cannot use {}", dir.display())) }
 }
 
-/// Gives the log its blocks before SQLite opens it, by writing zeros behind what is there. SQLite reads a log up to the
-/// first frame whose checksum does not fit, so zeros are to it what the tail of an earlier, longer log is. They are
-/// really written, not `fallocate`d: unwritten extents cost a journal commit at their first use.
+/// Gives the log its blocks, by writing zeros behind what is there. SQLite reads a log up to the first frame whose
+/// checksum does not fit, so zeros are to it what the tail of an earlier, longer log is. Called once the database has
+/// its first page (beside an empty database a log is deleted) and before anyone else writes. The zeros are really
+/// written, not `fallocate`d: unwritten extents cost a journal commit at their first use.
 pub(crate) fn preallocate_log(dir: &Path, bytes: u64) -> Result<(), Error> {
     let path = dir.join(WAL_FILE);
     let mut file =

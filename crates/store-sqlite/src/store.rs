@@ -49,10 +49,10 @@ impl SqliteStore {
     pub fn open(dir: &Path, options: SqliteOptions) -> Result<Arc<SqliteStore>, Error> {
         let lock = DirectoryLock::take(dir)?;
         let log_bytes = options.wal_bytes.max(1 << 20);
-        preallocate_log(dir, log_bytes)?;
         let path = dir.join(DATABASE_FILE);
         let conn = connect_writer(&path)?;
         schema::migrate(&conn)?;
+        preallocate_log(dir, log_bytes)?;
         let shared = Arc::new(Shared {
             identities: Mutex::new(Identities::load(&conn).map_err(Fail::into_error)?),
             ledger: Mutex::new(LedgerMemory::load(&conn).map_err(Fail::into_error)?),

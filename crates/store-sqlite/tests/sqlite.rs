@@ -2,5 +2,10 @@
 
 mod sqlite {
     mod conformance;
+    mod durability;
+    mod hostile;
+    mod opening;
+    mod partition;
     mod support;
+    mod volume;
 }

@@ -1,0 +1,85 @@
+//! Who may open a directory, and what of it.
+
+use sublet_model::ErrorKind;
+use sublet_store::Store;
+use sublet_store_sqlite::{SCHEMA_VERSION, SqliteOptions, SqliteStore};
+use tempfile::TempDir;
+
+use super::support::{open, options};
+
+#[tokio::test]
+async fn a_second_open_of_a_held_directory_is_refused_until_it_is_let_go() {
+    let folder = TempDir::new().unwrap();
+    let first = open(folder.path());
+    let refused = SqliteStore::open(folder.path(), options()).err().unwrap();
+    assert_eq!(refused.kind, ErrorKind::Unavailable);
+    assert_eq!(refused.message, format!("another sublet process holds {}", folder.path().display()));
+
+    first.close().await.unwrap();
+    // Closed is enough: the handle may still be held by those who read.
+    let second = open(folder.path());
+    assert!(SqliteStore::open(folder.path(), options()).is_err());
+    drop(second);
+    open(folder.path());
+    drop(first);
+}
+
+#[test]
+fn a_database_of_a_newer_program_is_refused_and_left_as_it_is() {
+    let folder = TempDir::new().unwrap();
+    drop(open(folder.path()));
+    let file = folder.path().join("sublet.db");
+    let newer = SCHEMA_VERSION + 4;
+    let conn = rusqlite::Connection::open(&file).unwrap();
+    conn.pragma_update(None, "user_version", newer).unwrap();
+    drop(conn);
+
+    let refused = SqliteStore::open(folder.path(), options()).err().unwrap();
+    assert_eq!(refused.kind, ErrorKind::Unavailable);
+    let expected =
+        format!("database has schema {newer}, this program knows up to {SCHEMA_VERSION}: run a newer sublet");
+    assert_eq!(refused.message, expected);
+    let conn = rusqlite::Connection::open(&file).unwrap();
+    let found: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!(found, newer);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused() {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("sublet.db"), "not a database, but longer than one page's header is").unwrap();
+    assert!(SqliteStore::open(folder.path(), options()).is_err());
+}
+
+#[tokio::test]
+async fn the_log_has_its_length_from_the_start_and_keeps_it() {
+    let folder = TempDir::new().unwrap();
+    let length = || std::fs::metadata(folder.path().join("sublet.db-wal")).unwrap().len();
+    let store = open(folder.path());
+    assert_eq!(length(), 1 << 20);
+    store.close().await.unwrap();
+    drop(store);
+    assert_eq!(length(), 1 << 20, "closing does not delete it");
+    let longer = SqliteOptions { wal_bytes: 3 << 20, ..options() };
+    let store = SqliteStore::open(folder.path(), longer).unwrap();
+    assert_eq!(length(), 3 << 20);
+    drop(store);
+}
+
+#[tokio::test]
+async fn publishing_is_refused_when_the_disks_reserve_is_reached_and_the_rest_goes_on() {
+    use super::support::Source;
+    use sublet_model::{TenantId, Timestamp};
+    use sublet_store::{Bus, Queue};
+
+    let folder = TempDir::new().unwrap();
+    let all_of_it = SqliteOptions { reserve_bytes: u64::MAX, ..options() };
+    let store = SqliteStore::open(folder.path(), all_of_it).unwrap();
+    let mut source = Source::new();
+    let event = source.event(TenantId::from_raw(1), "{}".into());
+    let id = event.id;
+    let refused = store.publish(vec![event], source.now).await.unwrap_err();
+    assert_eq!((refused.kind, refused.message.as_str()), (ErrorKind::Unavailable, "disk reserve reached"));
+    assert_eq!(store.event(id).await.unwrap(), None);
+    store.acquire(1, Timestamp::from_millis(1)).await.unwrap();
+}
