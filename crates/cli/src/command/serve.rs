@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sublet_model::{Clock, SystemClock};
 use sublet_server::{AppState, ServerConfig, ensure_operator_key};
 use tokio::net::TcpListener;
@@ -45,6 +46,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     let config = configure(options)?;
     telemetry::start(&config.log)?;
     let mut signals = Signals::new()?;
+    raise_open_files();
 
     // Before anything is opened: a port that is taken should be said at once.
     let listen = config.server.listen;
@@ -76,6 +78,15 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     node.drain(config.server.drain.duration()).await?;
     tracing::info!("ended");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Every connection and every loaded image is a descriptor; the usual soft limit of 1,024 is too few.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!("the limit of open files stays at {:?}: {error}", limit.current);
+    }
 }
 
 fn configure(options: Options) -> Result<Config> {
