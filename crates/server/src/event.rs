@@ -270,7 +270,7 @@ impl TryFrom<EventRecord> for EventView {
 #[allow(dead_code, reason = "describes the answer; never built")]
 enum EventsOrOne {
     Page(Listing<EventView>),
-    One(ExplanationSchema),
+    One(Box<ExplanationSchema>),
 }
 
 /// Events, newest first; or, with `tenant`, `source` and `id`, the story of that one.

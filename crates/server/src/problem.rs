@@ -15,7 +15,7 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// What went wrong. `application/problem+json`, as RFC 9457 says.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(example = json!({
+#[schema(as = Problem, example = json!({
     "type": "urn:sublet:problem:invalid", "title": "The request is not valid", "status": 400,
     "detail": "must be 1 to 1000, not 0", "field": "quota.weight", "request_id": "req_5f0c9a3e12b7d468"
 }))]
@@ -53,7 +53,7 @@ pub(crate) struct ProblemBody {
 /// Lambda's error object; the names are AWS's.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(example = json!({
+#[schema(as = Failure, example = json!({
     "errorType": "TypeError", "errorMessage": "x is not a function", "stackTrace": ["at handler (index.mjs:3:11)"]
 }))]
 pub(crate) struct FailureBody {

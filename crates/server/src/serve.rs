@@ -24,13 +24,23 @@ use crate::auth::AppState;
 use crate::router::router;
 
 /// How long a connection may take to send a request's head, or stay without one.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longer than clients keep idle ones for, so that a client is the one who closes.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
 /// After an error of accepting (no more descriptors), before the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `shutdown`: then accepts nothing more, ends the streams, lets requests finish, and returns.
-///
-/// Requests have their own deadlines, so this ends; whoever cannot wait for them drops the future.
+/// What connections hear, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Phase {
+    Serving,
+    /// Finish the request that is under way, take no other.
+    Ending,
+    /// Break off.
+    Over,
+}
+
+/// Serves until `shutdown`: then accepts nothing more, ends the streams, lets requests finish, and returns. What has not
+/// finished within the configuration's `end_within` (a client that does not read, a long invoke) is broken off.
 pub async fn serve(
     listener: TcpListener,
     state: AppState,
@@ -39,7 +49,7 @@ pub async fn serve(
     let app = router(state.clone())?;
     let slots = Arc::new(Semaphore::new(state.connections_max()));
     // Each connection holds a receiver; when the last one is gone, `closed` says so.
-    let (ending, _) = watch::channel(false);
+    let (phase, _) = watch::channel(Phase::Serving);
     let mut shutdown = pin!(shutdown);
     loop {
         let accept = async {
@@ -53,7 +63,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, _)) => {
-                let connection = connection(stream, app.clone(), ending.subscribe());
+                let connection = connection(stream, app.clone(), phase.subscribe());
                 tokio::spawn(async move {
                     connection.await;
                     drop(slot);
@@ -67,26 +77,34 @@ pub async fn serve(
     }
     drop(listener);
     state.stop();
-    ending.send_replace(true);
-    ending.closed().await;
+    phase.send_replace(Phase::Ending);
+    if tokio::time::timeout(state.end_within(), phase.closed()).await.is_err() {
+        tracing::warn!("breaking off {} connections that did not end in time", phase.receiver_count());
+        phase.send_replace(Phase::Over);
+        phase.closed().await;
+    }
     Ok(())
 }
 
-async fn connection(stream: TcpStream, app: Router, mut ending: watch::Receiver<bool>) {
+async fn connection(stream: TcpStream, app: Router, mut phase: watch::Receiver<Phase>) {
     // Answers are small and awaited: do not gather them.
     let _ = stream.set_nodelay(true);
     let service = TowerToHyperService::new(Bodies(app));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).half_close(false);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let mut is_ending = false;
+    let mut heard = Phase::Serving;
     loop {
         tokio::select! {
             // A connection that breaks is the client's affair.
             _ = connection.as_mut() => return,
-            _ = ending.wait_for(|ending| *ending), if !is_ending => {
-                is_ending = true;
-                connection.as_mut().graceful_shutdown();
+            changed = phase.wait_for(|phase| *phase > heard) => {
+                heard = changed.map_or(Phase::Over, |phase| *phase);
+                match heard {
+                    Phase::Serving => {}
+                    Phase::Ending => connection.as_mut().graceful_shutdown(),
+                    Phase::Over => return,
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What the server holds, and what it is told at start.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sublet_engine::Engine;
 use sublet_model::{Clock, PriceSheet, SystemClock};
@@ -15,11 +16,18 @@ pub struct ServerConfig {
     pub clock: Arc<dyn Clock>,
     /// Connections held at once, in number; further ones wait to be accepted.
     pub connections_max: usize,
+    /// How long requests may take to finish once the server is told to stop.
+    pub end_within: Duration,
 }
 
 impl Default for ServerConfig {
     fn default() -> ServerConfig {
-        ServerConfig { prices: PriceSheet::default(), clock: Arc::new(SystemClock), connections_max: 10_000 }
+        ServerConfig {
+            prices: PriceSheet::default(),
+            clock: Arc::new(SystemClock),
+            connections_max: 10_000,
+            end_within: Duration::from_secs(20),
+        }
     }
 }
 
@@ -44,6 +52,10 @@ impl AppState {
     /// Tells streams to end and readiness to say so.
     pub(crate) fn stop(&self) {
         self.inner.stopping.send_replace(true);
+    }
+
+    pub(crate) fn end_within(&self) -> Duration {
+        self.inner.config.end_within
     }
 
     pub(crate) fn connections_max(&self) -> usize {

@@ -50,10 +50,10 @@ impl Answer {
 
 impl Api {
     pub(crate) async fn start() -> Api {
-        Api::start_with_faults(Arc::new(NoFaults)).await
+        Api::start_with(Arc::new(NoFaults), ServerConfig::default()).await
     }
 
-    pub(crate) async fn start_with_faults(faults: Arc<dyn Faults>) -> Api {
+    pub(crate) async fn start_with(faults: Arc<dyn Faults>, config: ServerConfig) -> Api {
         let store = MemoryStore::with_faults(faults);
         let sandbox = Arc::new(Script::new());
         let parts = EngineParts {
@@ -66,7 +66,7 @@ impl Api {
         };
         let engine = Engine::start(parts).await.unwrap();
         ensure_operator_key(store.as_ref(), Some(OPERATOR_KEY), SystemClock.now()).await.unwrap();
-        let state = AppState::new(engine.clone(), ServerConfig::default());
+        let state = AppState::new(engine.clone(), config);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();

@@ -1,6 +1,8 @@
 //! The API as its callers meet it: the real server on a free port, over the in-memory store and a scripted sandbox.
 //! Every answer is held against the OpenAPI document as it passes.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are not themselves marked as tests")]
+
 mod administering;
 mod authorisation;
 mod deploying;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
+use sublet_server::ServerConfig;
 use sublet_store::memory::{Fault, Faults, Verb};
 
 use crate::harness::{Api, OPERATOR_KEY};
@@ -155,7 +156,7 @@ impl Faults for Failing {
 #[tokio::test]
 async fn a_failure_of_ours_shows_an_id_and_nothing_of_the_inside() {
     let faults = Arc::new(Failing { on: AtomicBool::new(false), fault: Fault::AfterCommit });
-    let api = Api::start_with_faults(faults.clone()).await;
+    let api = Api::start_with(faults.clone(), ServerConfig::default()).await;
     faults.on.store(true, Ordering::SeqCst);
     let problem = api.put("/v1/tenants/acme", json!({})).await.expect(500);
     assert_eq!(problem["detail"], "internal error");
@@ -165,7 +166,7 @@ async fn a_failure_of_ours_shows_an_id_and_nothing_of_the_inside() {
 #[tokio::test]
 async fn a_store_that_refuses_is_503_and_says_when_to_try_again() {
     let faults = Arc::new(Failing { on: AtomicBool::new(false), fault: Fault::BeforeCommit });
-    let api = Api::start_with_faults(faults.clone()).await;
+    let api = Api::start_with(faults.clone(), ServerConfig::default()).await;
     faults.on.store(true, Ordering::SeqCst);
     let answer = api.put("/v1/tenants/acme", json!({})).await;
     assert_eq!(answer.status, 503);

@@ -1,7 +1,12 @@
 //! Ending in good order.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::json;
+use sublet_server::ServerConfig;
+use sublet_store::memory::NoFaults;
 
 use crate::harness::{Api, OPERATOR_KEY};
 
@@ -26,10 +31,26 @@ async fn ending_finishes_requests_and_ends_streams() {
 }
 
 #[tokio::test]
+async fn what_does_not_finish_in_time_is_broken_off() {
+    let config = ServerConfig { end_within: Duration::from_millis(1), ..ServerConfig::default() };
+    let mut api = Api::start_with(Arc::new(NoFaults), config).await;
+    api.tenant("acme", "v1").await;
+    let path = "/v1/tenants/acme/functions/enrich/invoke";
+    let invoke = api.request(Some(OPERATOR_KEY), Method::POST, path).json(&json!({"do": "wait"})).send();
+    let invoke = tokio::spawn(invoke);
+    while api.engine.stats().in_flight == 0 {
+        tokio::task::yield_now().await;
+    }
+    api.stop();
+    api.ended().await;
+    assert!(invoke.await.unwrap().is_err());
+}
+
+#[tokio::test]
 async fn a_draining_node_is_alive_and_not_ready() {
     let api = Api::start().await;
     assert_eq!(api.get("/readyz").await.expect(200), json!({"status": "ready"}));
-    api.engine.drain(std::time::Duration::from_secs(5)).await;
+    api.engine.drain(Duration::from_secs(5)).await;
     assert_eq!(api.get("/readyz").await.expect(503), json!({"status": "draining"}));
     assert_eq!(api.get("/healthz").await.expect(200), json!({"status": "ok"}));
 }
