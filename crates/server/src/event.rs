@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
-use sublet_engine::{Receipt, identity_key};
+use sublet_engine::{Receipt, Viewer, identity_key};
 use sublet_model::event::SOURCE_SUBLET;
 use sublet_model::{EventId, EventInput, limit};
 use sublet_store::{EventRecord, EventStatus, RejectReason};
@@ -336,6 +336,10 @@ async fn explain_event(
 }
 
 async fn explain_named(caller: &Caller, tenant: &str, source: &str, id: &str) -> Result<Response, Problem> {
+    // Before the look-up: whether another tenant has such an event must not show in the words of the answer.
+    if matches!(caller.viewer(), Viewer::Tenant(_)) {
+        caller.tenant_filter(Some(tenant)).await?;
+    }
     let found = caller.store().event_by_identity(identity_key(tenant, source, id)).await?;
     let event = found.ok_or_else(|| Problem::not_found("event"))?;
     explain(caller, event.id).await

@@ -216,6 +216,20 @@ async fn a_tenants_listing_shows_its_own_events_alone() {
 }
 
 #[tokio::test]
+async fn whether_another_tenant_has_an_event_of_that_id_does_not_show() {
+    let scene = Scene::set().await;
+    let event = json!({"id": "there", "source": "todo", "detail-type": "d", "tenant": "acme", "detail": {}});
+    scene.api.post("/v1/events", event).await.expect(202);
+    let look = async |id: &str| {
+        let path = format!("/v1/events?tenant=acme&source=todo&id={id}");
+        let mut answer = scene.api.get_as(&scene.others_key, &path).await.expect(404);
+        answer["request_id"] = json!(null);
+        answer
+    };
+    assert_eq!(look("there").await, look("missing").await);
+}
+
+#[tokio::test]
 async fn a_name_that_no_tenant_has_is_answered_like_another_tenants() {
     let scene = Scene::set().await;
     let missing = scene.api.get_as(&scene.others_key, "/v1/tenants/nobody").await;
