@@ -39,10 +39,13 @@ pub(crate) async fn run(fdatasync: Duration) -> Result<()> {
     let (before, server_before, began) = (family.cpu_ms()?, family.head().cpu_ms()?, Instant::now());
     under_load(&http, &results, WARM_UP..WARM_UP + EVENTS).await?;
     let (cpu, wall) = (family.cpu_ms()? - before, began.elapsed());
-    let rate = EVENTS as f64 / wall.as_secs_f64();
+    let (rate, server_cpu) = (EVENTS as f64 / wall.as_secs_f64(), family.head().cpu_ms()? - server_before);
     eprintln!(
-        "whole path: {rate:.0} events/s through {} processes, the publisher on the same machine",
-        family.processes()
+        "whole path: {rate:.0} events/s with the publisher on the same machine; CPU of {} processes {:.3} ms/event, \
+         of the server alone {:.3}",
+        family.processes(),
+        cpu / EVENTS as f64,
+        server_cpu / EVENTS as f64,
     );
 
     let before = family.cpu_ms()?;
