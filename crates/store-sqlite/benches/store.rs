@@ -15,8 +15,8 @@ use futures::future::join_all;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use rustix::time::{ClockId, clock_gettime};
-use sublet_model::{EventId, FunctionId, IdMint, InvocationId, Outcome, SystemClock, TenantId, Timestamp, Usage};
 use sublet_model::Clock;
+use sublet_model::{EventId, FunctionId, IdMint, InvocationId, Outcome, SystemClock, TenantId, Timestamp, Usage};
 use sublet_store::{
     AttemptEnd, Bus, Claim, EventStatus, Identity, Lease, NewEvent, NewInvocation, Next, Ownership, Published, Queue,
     Settle, Store,
@@ -264,8 +264,10 @@ async fn round(
         })
         .collect();
     let moment = now();
-    let claims: Vec<Claim> =
-        leases.iter().map(|lease| Claim { lease: *lease, at: moment, until: moment + Duration::from_secs(30) }).collect();
+    let claims: Vec<Claim> = leases
+        .iter()
+        .map(|lease| Claim { lease: *lease, at: moment, until: moment + Duration::from_secs(30) })
+        .collect();
     let settles: Vec<Settle> = leases.iter().map(|lease| generator.settle(*lease)).collect();
 
     let made_up = cpu(ClockId::ThreadCPUTime) - started;
@@ -306,7 +308,9 @@ async fn life_cycle(folder: &Path) {
         let settles: Vec<Settle> = carried
             .accepted
             .iter()
-            .map(|(invocation, tenant)| generator.settle(Lease { invocation: *invocation, tenant: *tenant, epoch: 1, token: 1 }))
+            .map(|(invocation, tenant)| {
+                generator.settle(Lease { invocation: *invocation, tenant: *tenant, epoch: 1, token: 1 })
+            })
             .collect();
         let (raw_started, cpu_started) = (Instant::now(), cpu(ClockId::ThreadCPUTime));
         let mut bytes = Vec::with_capacity(BATCH * 1024);

@@ -136,9 +136,7 @@ fn insert_delivery(batch: &mut Batch<'_>, new: &NewDelivery) -> Outcome<()> {
 fn weight(event: &NewEvent) -> usize {
     // Rows besides the bodies come to about this much.
     const ROW_BYTES: usize = 128;
-    event.body.len()
-        + event.trace.len()
-        + ROW_BYTES * (1 + event.invocations.len() + event.deliveries.len())
+    event.body.len() + event.trace.len() + ROW_BYTES * (1 + event.invocations.len() + event.deliveries.len())
 }
 
 pub(crate) fn read_event(conn: &Connection, id: EventId) -> Outcome<Option<EventRecord>> {
@@ -198,7 +196,9 @@ impl Bus for SqliteStore {
         self.read(move |conn| {
             let sources = |hour: &partition::Partition| match tenant {
                 None => vec![Source::all(format!("event_{}", hour.hour))],
-                Some(tenant) => vec![Source::of_tenant(format!("event_{}", hour.hour), tenant, hour.has_index("event"))],
+                Some(tenant) => {
+                    vec![Source::of_tenant(format!("event_{}", hour.hour), tenant, hour.has_index("event"))]
+                }
             };
             let accept = |row: &rusqlite::Row<'_>| match tenant {
                 None => Ok(true),

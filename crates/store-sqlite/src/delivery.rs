@@ -4,10 +4,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::{Connection, Row, params};
 use sublet_model::{DeliveryId, Error, EventId, Name, TenantId, Timestamp};
-use sublet_store::{
-    Deliveries, DeliveryAttempt, DeliveryNext, DeliveryRecord, Listing, Page, PendingDelivery,
-};
 use sublet_store::delivery::DeliveryState;
+use sublet_store::{Deliveries, DeliveryAttempt, DeliveryNext, DeliveryRecord, Listing, Page, PendingDelivery};
 use tokio::sync::mpsc;
 
 use crate::bus::read_body;
@@ -64,7 +62,8 @@ fn pending_of(record: &DeliveryRecord, due: Timestamp) -> PendingDelivery {
 const PENDING_COLUMNS: &str = "id, webhook, event, tenant, 0, due, tries";
 
 fn read(conn: &Connection, id: DeliveryId) -> Outcome<Option<DeliveryRecord>> {
-    let mut statement = conn.prepare_cached("SELECT id, webhook, event, tenant, 0, due, tries FROM delivery WHERE id = ?")?;
+    let mut statement =
+        conn.prepare_cached("SELECT id, webhook, event, tenant, 0, due, tries FROM delivery WHERE id = ?")?;
     if let Some(row) = statement.query([id.raw()])?.next()? {
         return Ok(Some(record_of(row)?));
     }

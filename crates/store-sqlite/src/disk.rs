@@ -86,6 +86,6 @@ impl Reserve {
             let free = statvfs(&self.dir).map_or(u64::MAX, |stat| stat.f_bavail.saturating_mul(stat.f_frsize));
             self.reached = free < self.bytes;
         }
-        if self.reached { Err(Error::unavailable("disk reserve reached")) } else { Ok(()) }
+        if self.reached { Err(Error::storage_full()) } else { Ok(()) }
     }
 }

@@ -80,7 +80,8 @@ impl LedgerMemory {
             if mark > 0 && hour < hour_of(mark) {
                 continue;
             }
-            let mut statement = conn.prepare(&format!("{} FROM attempt_{hour} WHERE id > ? ORDER BY id", SELECT_LINE))?;
+            let mut statement =
+                conn.prepare(&format!("{} FROM attempt_{hour} WHERE id > ? ORDER BY id", SELECT_LINE))?;
             let mut rows = statement.query([mark])?;
             while let Some(row) = rows.next()? {
                 let (id, key, sum) = line_of(row)?;
@@ -176,8 +177,7 @@ pub(crate) fn write_slice(conn: &Connection, memory: &mut LedgerMemory) -> Outco
         memory.round_mark = memory.last;
     }
     let rows = memory.round.len().min(LEDGER_SLICE_ROWS);
-    let mut statement =
-        conn.prepare_cached("INSERT OR REPLACE INTO usage_sum VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)")?;
+    let mut statement = conn.prepare_cached("INSERT OR REPLACE INTO usage_sum VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)")?;
     for (key, unwritten) in memory.round.iter().take(rows) {
         let before = row_at(conn, key)?.map_or_else(UsageSum::default, |row| row.sum);
         let sum = before + unwritten.sum;
@@ -219,7 +219,9 @@ fn rows_of(sums: Sums) -> Vec<UsageRow> {
 
 fn read_sums(conn: &Connection, query: &UsageQuery, sums: &mut Sums) -> Outcome<()> {
     let of_tenant = if query.tenant.is_some() { "tenant = ?1 AND" } else { "?1 IS NULL AND" };
-    let sql = format!("SELECT tenant, hour, function, {SUM_COLUMNS} FROM usage_sum WHERE {of_tenant} hour >= ?2 AND hour < ?3");
+    let sql = format!(
+        "SELECT tenant, hour, function, {SUM_COLUMNS} FROM usage_sum WHERE {of_tenant} hour >= ?2 AND hour < ?3"
+    );
     let mut statement = conn.prepare_cached(&sql)?;
     let tenant = query.tenant.map(TenantId::raw);
     let mut rows = statement.query((tenant, query.from.millis(), query.to.millis()))?;

@@ -20,9 +20,7 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new(columns: &str, table: &str, condition: &str) -> Source {
-        Source {
-            sql: format!("SELECT {columns} FROM {table} WHERE {condition} id < ?1 AND id >= ?2 ORDER BY id DESC"),
-        }
+        Source { sql: format!("SELECT {columns} FROM {table} WHERE {condition} id < ?1 AND id >= ?2 ORDER BY id DESC") }
     }
 
     pub(crate) fn all(table: String) -> Source {
@@ -31,7 +29,11 @@ impl Source {
 
     /// By the index where there is one; else every row is looked at, and `accept` sees its tenant in column 1.
     pub(crate) fn of_tenant(table: String, tenant: TenantId, indexed: bool) -> Source {
-        Source::new("id, tenant", &table, &if indexed { format!("tenant = {} AND", tenant.raw()) } else { String::new() })
+        Source::new(
+            "id, tenant",
+            &table,
+            &if indexed { format!("tenant = {} AND", tenant.raw()) } else { String::new() },
+        )
     }
 }
 

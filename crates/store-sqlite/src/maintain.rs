@@ -45,7 +45,9 @@ fn seal(batch: &mut Batch<'_>, partition: Partition) -> Outcome<()> {
         return Ok(());
     }
     // The row's id is part of every index entry, so this one is by (tenant, id).
-    batch.conn.execute_batch(&format!("CREATE INDEX IF NOT EXISTS {table}_{hour}_tenant ON {table}_{hour} (tenant)"))?;
+    batch
+        .conn
+        .execute_batch(&format!("CREATE INDEX IF NOT EXISTS {table}_{hour}_tenant ON {table}_{hour} (tenant)"))?;
     let note = "UPDATE partition SET sealed = ?2 WHERE hour = ?1 AND sealed = ?2 - 1";
     batch.conn.prepare_cached(note)?.execute((hour, i64::try_from(sealed + 1).unwrap_or(0)))?;
     Ok(())

@@ -103,7 +103,8 @@ impl Partition {
 /// Newest first.
 pub(crate) fn list(conn: &Connection) -> Outcome<Vec<Partition>> {
     let mut statement = conn.prepare_cached("SELECT hour, sealed FROM partition ORDER BY hour DESC")?;
-    let rows = statement.query_map([], |row| Ok(Partition { hour: row.get(0)?, sealed: usize::from(row.get::<_, u8>(1)?) }))?;
+    let rows = statement
+        .query_map([], |row| Ok(Partition { hour: row.get(0)?, sealed: usize::from(row.get::<_, u8>(1)?) }))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -195,8 +195,7 @@ impl Readers {
 }
 
 fn connect_writer(path: &PathBuf) -> Result<Connection, Error> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(Error::internal)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     // FULL: NORMAL loses acknowledged events when the power goes, and gains 9 %. Foreign keys: there are none, and
@@ -208,8 +207,7 @@ fn connect_writer(path: &PathBuf) -> Result<Connection, Error> {
     );
     conn.execute_batch(&pragmas).map_err(Error::internal)?;
     // Closing the last connection would otherwise delete the log, and its blocks with it.
-    conn.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-        .map_err(Error::internal)?;
+    conn.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(Error::internal)?;
     Ok(conn)
 }
 

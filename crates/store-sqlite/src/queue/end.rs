@@ -1,9 +1,7 @@
 //! What every ending has in common: the attempt's row, the final record, the outbox line.
 
 use rusqlite::params;
-use sublet_model::{
-    AttemptId, EndReason, EventId, InvocationState, Outcome as AttemptOutcome, Timestamp, UsageSum,
-};
+use sublet_model::{AttemptId, EndReason, EventId, InvocationState, Outcome as AttemptOutcome, Timestamp, UsageSum};
 use sublet_store::AttemptEnd;
 
 use crate::command::Batch;
@@ -15,7 +13,12 @@ use crate::row::{Live, bytes_or_null, counter};
 ///
 /// Seam: a body over 16 KiB belongs outside the log (it is written there and again at the checkpoint); result, failure
 /// and log would then be references, made here and resolved in `read`.
-pub(super) fn write_attempt(batch: &mut Batch<'_>, live: &mut Live, number: u32, end: &AttemptEnd) -> Outcome<AttemptId> {
+pub(super) fn write_attempt(
+    batch: &mut Batch<'_>,
+    live: &mut Live,
+    number: u32,
+    end: &AttemptEnd,
+) -> Outcome<AttemptId> {
     let id = batch.state.mint(end.ended);
     let sql = batch.state.partitions.for_id(batch.conn, id)?;
     let usage = &end.usage;

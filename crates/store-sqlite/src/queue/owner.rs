@@ -69,10 +69,7 @@ fn check_owner(batch: &Batch<'_>, ownership: &Ownership) -> Result<(), Error> {
 }
 
 /// One scan of what waits; the receiver is handed over with the answer, so it shows nothing that is not durable.
-pub(super) fn arrivals(
-    batch: &mut Batch<'_>,
-    ownership: &Ownership,
-) -> Outcome<mpsc::UnboundedReceiver<Vec<Waiting>>> {
+pub(super) fn arrivals(batch: &mut Batch<'_>, ownership: &Ownership) -> Outcome<mpsc::UnboundedReceiver<Vec<Waiting>>> {
     check_owner(batch, ownership)?;
     let (sender, receiver) = mpsc::unbounded_channel();
     // An owner of no shard hears nothing, and must not silence the owner of all.

@@ -135,12 +135,7 @@ pub(super) fn outbox(conn: &Connection, after: i64, limit: usize) -> Outcome<Vec
             Some(raw) => attempt(conn, AttemptId::from_raw(raw))?,
             None => None,
         };
-        lines.push(OutboxLine {
-            id: row.get(0)?,
-            depth: row.get(1)?,
-            invocation: record_at(row, 3)?,
-            attempt: last,
-        });
+        lines.push(OutboxLine { id: row.get(0)?, depth: row.get(1)?, invocation: record_at(row, 3)?, attempt: last });
     }
     Ok(lines)
 }

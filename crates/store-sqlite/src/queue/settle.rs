@@ -63,10 +63,8 @@ fn edge_of(next: Next, is_direct: bool) -> Result<(Transition, Option<EndReason>
 }
 
 pub(super) fn finish(batch: &mut Batch<'_>, finish: &Finish) -> Outcome<Option<i64>> {
-    let is_end = matches!(
-        finish.state,
-        InvocationState::Expired | InvocationState::DeadLettered | InvocationState::Cancelled
-    );
+    let is_end =
+        matches!(finish.state, InvocationState::Expired | InvocationState::DeadLettered | InvocationState::Cancelled);
     if !is_end {
         return Err(Error::invalid("state", format!("a waiting invocation does not end as {}", finish.state)).into());
     }

@@ -211,7 +211,8 @@ impl Registry for SqliteStore {
         image: ObjectHash,
         engine_hash: String,
     ) -> Result<(), Error> {
-        self.change(move |batch| version::replace_image(batch.conn, tenant, function, number, image, &engine_hash)).await
+        self.change(move |batch| version::replace_image(batch.conn, tenant, function, number, image, &engine_hash))
+            .await
     }
 
     async fn put_alias(&self, tenant: TenantId, function: FunctionId, alias: &Name, version: u32) -> Result<(), Error> {

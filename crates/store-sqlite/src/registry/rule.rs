@@ -39,12 +39,10 @@ pub(super) fn put(
     if let Some(tenant) = owner {
         tenant::check(batch.conn, tenant)?;
     }
-    let known = one(
-        batch.conn,
-        "SELECT id FROM rule WHERE owner = ? AND name = ?",
-        (column(owner), name.as_str()),
-        |row| Ok(row.get(0)?),
-    )?;
+    let known =
+        one(batch.conn, "SELECT id FROM rule WHERE owner = ? AND name = ?", (column(owner), name.as_str()), |row| {
+            Ok(row.get(0)?)
+        })?;
     let made = known.is_none();
     let raw = match known {
         Some(raw) => raw,

@@ -17,9 +17,8 @@ async fn a_hundred_thousand_waiting_rows_arrive_again_oldest_due_first_per_tenan
     let mut source = Source::new();
     let mut running = Vec::new();
     for part in 0..ROWS / 1_000 {
-        let mut events: Vec<_> = (0..1_000_i64)
-            .map(|index| source.event(TenantId::from_raw(index % 97 + 1), "{}".into()))
-            .collect();
+        let mut events: Vec<_> =
+            (0..1_000_i64).map(|index| source.event(TenantId::from_raw(index % 97 + 1), "{}".into())).collect();
         for (index, event) in events.iter_mut().enumerate() {
             // Due in another order than minted.
             event.invocations[0].due = Timestamp::from_millis(START.millis() + (index as i64 * 7_919) % 1_000);
