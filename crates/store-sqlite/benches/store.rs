@@ -282,8 +282,9 @@ async fn round(
 }
 
 async fn life_cycle(folder: &Path) {
-    const ROUNDS: usize = 1_000;
-    const WARM: usize = 100;
+    // Fewer for a profiler that counts instructions.
+    let rounds: usize = std::env::var("ROUNDS").map_or(1_000, |text| text.parse().unwrap());
+    let warm = rounds / 10;
     let store = open(folder);
     let ownership = store.acquire(1, now()).await.unwrap();
     let mut arrivals = store.arrivals(&ownership).await.unwrap();
@@ -294,8 +295,8 @@ async fn life_cycle(folder: &Path) {
     let mut begun = Duration::ZERO;
     let started = Instant::now();
     let mut raw_took = Duration::ZERO;
-    for number in 0..ROUNDS + WARM {
-        if number == WARM {
+    for number in 0..rounds + warm {
+        if number == warm {
             begun = cpu(ClockId::ProcessCPUTime);
             (apart, spent_raw) = (Duration::ZERO, Duration::ZERO);
         }
@@ -326,10 +327,10 @@ async fn life_cycle(folder: &Path) {
     }
     let spent = cpu(ClockId::ProcessCPUTime) - begun - apart;
     let wall = started.elapsed() - raw_took;
-    let cycles = (ROUNDS * BATCH) as f64;
+    let cycles = (rounds * BATCH) as f64;
     let (value, yardstick) = (spent.as_secs_f64() * 1e6 / cycles, spent_raw.as_secs_f64() * 1e6 / cycles);
     report("store_life_cycle_cpu", value, "us", "raw log of the same bytes", yardstick, "<= 6");
-    let total = ((ROUNDS + WARM) * BATCH) as f64;
+    let total = ((rounds + warm) * BATCH) as f64;
     eprintln!("life cycles per second, generator included: {:.0}", total / wall.as_secs_f64());
     store.close().await.unwrap();
 }

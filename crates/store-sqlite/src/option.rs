@@ -36,8 +36,9 @@ pub(crate) const STATEMENTS_MAX: usize = 256;
 
 /// How long after one round of writing the ledger's sums the next begins.
 pub(crate) const LEDGER_ROUND_EVERY: Duration = Duration::from_secs(1);
-/// Rows of one slice of a round, and how long after one the next is written. 100,000 sums take 40 s, in which most of them grow more than once: written every second they would cost as much
-/// as half a life cycle each. An open after a crash counts that many seconds of attempts anew.
+/// Rows of one slice of a round, and how long after one the next is written. 100,000 sums take 40 s, in which most of
+/// them grow more than once: written every second they would cost as much as half a life cycle each. An open after a
+/// crash counts that many seconds of attempts anew.
 pub(crate) const LEDGER_SLICE_ROWS: usize = 500;
 pub(crate) const LEDGER_SLICE_EVERY: Duration = Duration::from_millis(200);
 
