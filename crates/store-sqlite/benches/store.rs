@@ -14,7 +14,6 @@ use bytes::Bytes;
 use futures::future::join_all;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use rustix::time::{ClockId, clock_gettime};
 use sublet_model::Clock;
 use sublet_model::{EventId, FunctionId, IdMint, InvocationId, Outcome, SystemClock, TenantId, Timestamp, Usage};
 use sublet_store::{
@@ -53,8 +52,11 @@ fn report(bench: &str, value: f64, unit: &str, yardstick: &str, yardstick_value:
 }
 
 /// CPU time of the whole process, or of this thread.
-fn cpu(clock: ClockId) -> Duration {
-    let time = clock_gettime(clock);
+fn cpu(clock: libc::clockid_t) -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a timespec of ours that lives as long as the call.
+    let done = unsafe { libc::clock_gettime(clock, &mut time) };
+    assert_eq!(done, 0);
     Duration::new(time.tv_sec.try_into().unwrap(), time.tv_nsec.try_into().unwrap())
 }
 
@@ -249,7 +251,7 @@ async fn round(
     ownership: &Ownership,
     carried: Carried,
 ) -> (Carried, Duration) {
-    let started = cpu(ClockId::ThreadCPUTime);
+    let started = cpu(libc::CLOCK_THREAD_CPUTIME_ID);
     let mut lines = carried.outbox.into_iter();
     let events: Vec<NewEvent> = (0..BATCH).map(|_| generator.event(lines.next())).collect();
     let accepted: Vec<_> = events.iter().map(|e| (e.invocations[0].id, e.invocations[0].tenant)).collect();
@@ -270,7 +272,7 @@ async fn round(
         .collect();
     let settles: Vec<Settle> = leases.iter().map(|lease| generator.settle(*lease)).collect();
 
-    let made_up = cpu(ClockId::ThreadCPUTime) - started;
+    let made_up = cpu(libc::CLOCK_THREAD_CPUTIME_ID) - started;
     let publish = store.publish(events, moment);
     let claimed = store.claim(claims);
     let settled = join_all(settles.into_iter().map(|settle| store.settle(settle)));
@@ -297,13 +299,13 @@ async fn life_cycle(folder: &Path) {
     let mut raw_took = Duration::ZERO;
     for number in 0..rounds + warm {
         if number == warm {
-            begun = cpu(ClockId::ProcessCPUTime);
+            begun = cpu(libc::CLOCK_PROCESS_CPUTIME_ID);
             (apart, spent_raw) = (Duration::ZERO, Duration::ZERO);
         }
         let (next, made_up) = round(&store, &mut generator, &ownership, carried).await;
         carried = next;
         while arrivals.try_recv().is_ok() {}
-        let building = cpu(ClockId::ThreadCPUTime);
+        let building = cpu(libc::CLOCK_THREAD_CPUTIME_ID);
 
         let events: Vec<NewEvent> = (0..BATCH).map(|_| generator.event(None)).collect();
         let settles: Vec<Settle> = carried
@@ -313,19 +315,19 @@ async fn life_cycle(folder: &Path) {
                 generator.settle(Lease { invocation: *invocation, tenant: *tenant, epoch: 1, token: 1 })
             })
             .collect();
-        let (raw_started, cpu_started) = (Instant::now(), cpu(ClockId::ThreadCPUTime));
+        let (raw_started, cpu_started) = (Instant::now(), cpu(libc::CLOCK_THREAD_CPUTIME_ID));
         let mut bytes = Vec::with_capacity(BATCH * 1024);
         for (event, settle) in events.iter().zip(&settles) {
             generator.log_accept(event, &mut bytes);
             generator.log_rest(settle, &mut bytes);
         }
         log.append(&bytes);
-        let ended = cpu(ClockId::ThreadCPUTime);
+        let ended = cpu(libc::CLOCK_THREAD_CPUTIME_ID);
         spent_raw += ended - cpu_started;
         apart += made_up + (ended - building);
         raw_took += raw_started.elapsed();
     }
-    let spent = cpu(ClockId::ProcessCPUTime) - begun - apart;
+    let spent = cpu(libc::CLOCK_PROCESS_CPUTIME_ID) - begun - apart;
     let wall = started.elapsed() - raw_took;
     let cycles = (rounds * BATCH) as f64;
     let (value, yardstick) = (spent.as_secs_f64() * 1e6 / cycles, spent_raw.as_secs_f64() * 1e6 / cycles);

@@ -5,26 +5,24 @@ use std::sync::PoisonError;
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use sublet_model::{Error, EventId, InvocationState, TenantId, Timestamp};
-use sublet_store::{
-    Bus, EventRecord, Listing, NewDelivery, NewEvent, NewInvocation, Page, PendingDelivery, Published, Waiting,
-};
+use sublet_store::{Bus, EventRecord, Listing, NewDelivery, NewEvent, NewInvocation, Page, PendingDelivery, Published};
 
 use crate::command::Batch;
 use crate::fail::{Fail, Outcome};
 use crate::identity::identity_blob;
 use crate::listing::{self, Source};
 use crate::partition::{self, hour_of};
-use crate::row::{Links, blob, bytes_or_null, retry_blob, status_code, status_of};
+use crate::row::{Links, Live, blob, bytes_or_null, retry_blob, status_code, status_of};
 use crate::store::SqliteStore;
 
-fn publish(batch: &mut Batch<'_>, events: &[NewEvent], now: Timestamp) -> Outcome<Vec<Published>> {
+fn publish(batch: &mut Batch<'_, '_>, events: &[NewEvent], now: Timestamp) -> Outcome<Vec<Published>> {
     batch.state.reserve.check()?;
     let shared = batch.shared.clone();
     let mut identities = shared.identities.lock().unwrap_or_else(PoisonError::into_inner);
     let mut answers = Vec::with_capacity(events.len());
     for event in events {
         if let Some(line) = event.consumes {
-            if batch.conn.prepare_cached("DELETE FROM outbox WHERE id = ?")?.execute([line])? == 0 {
+            if batch.hot.delete_outbox.execute([line])? == 0 {
                 answers.push(Published::Consumed);
                 continue;
             }
@@ -54,11 +52,10 @@ fn publish(batch: &mut Batch<'_>, events: &[NewEvent], now: Timestamp) -> Outcom
     Ok(answers)
 }
 
-fn insert_event(batch: &mut Batch<'_>, event: &NewEvent) -> Outcome<()> {
-    let sql = batch.state.partitions.for_id(batch.conn, event.id.raw())?;
+fn insert_event(batch: &mut Batch<'_, '_>, event: &NewEvent) -> Outcome<()> {
     let (links, foreign) = Links::blob(event);
     let identity = event.identity.as_ref().map(identity_blob);
-    batch.conn.prepare_cached(&sql.insert_event)?.execute(params![
+    batch.hot.for_id(event.id.raw())?.event.execute(params![
         event.id.raw(),
         event.tenant.map(TenantId::raw),
         foreign.then_some(1),
@@ -72,34 +69,27 @@ fn insert_event(batch: &mut Batch<'_>, event: &NewEvent) -> Outcome<()> {
     Ok(())
 }
 
-fn enqueue(batch: &mut Batch<'_>, event: &NewEvent, new: &NewInvocation) -> Outcome<()> {
+fn enqueue(batch: &mut Batch<'_, '_>, event: &NewEvent, new: &NewInvocation) -> Outcome<()> {
     insert_live(batch, new, Some(event.id), event.depth, InvocationState::Queued)?;
-    batch.after.waiting.push(Waiting {
-        invocation: new.id,
-        tenant: new.tenant,
-        function: new.function,
-        event: event.id,
-        due: new.due,
-        failed: 0,
-        starts: 0,
-        crashed: 0,
-    });
+    let live = Live::new(new, Some(event.id), event.depth, InvocationState::Queued);
+    batch.after.waiting.extend(live.waiting());
+    batch.state.remember_fresh(live);
     Ok(())
 }
 
 /// A new invocation: waiting, or (a synchronous one) running its first attempt.
 pub(crate) fn insert_live(
-    batch: &mut Batch<'_>,
+    batch: &mut Batch<'_, '_>,
     new: &NewInvocation,
     event: Option<EventId>,
     depth: u8,
     state: InvocationState,
 ) -> Outcome<()> {
     // The hour must have its tables from here on, since listings walk the hours there are.
-    batch.state.partitions.for_id(batch.conn, new.id.raw())?;
+    batch.hot.for_id(new.id.raw())?;
     let runs = state == InvocationState::Running;
     let retry = new.retry.as_ref().map(retry_blob);
-    batch.conn.prepare_cached("INSERT INTO live VALUES (?,?,?,?,?,?,?,0,0,?,?,NULL,?)")?.execute(params![
+    batch.hot.insert_live.execute(params![
         new.id.raw(),
         new.tenant.raw(),
         new.function.raw(),
@@ -114,8 +104,8 @@ pub(crate) fn insert_live(
     Ok(())
 }
 
-fn insert_delivery(batch: &mut Batch<'_>, new: &NewDelivery) -> Outcome<()> {
-    batch.state.partitions.for_id(batch.conn, new.id.raw())?;
+fn insert_delivery(batch: &mut Batch<'_, '_>, new: &NewDelivery) -> Outcome<()> {
+    batch.hot.for_id(new.id.raw())?;
     batch.conn.prepare_cached("INSERT INTO delivery VALUES (?,?,?,?,?,'[]')")?.execute(params![
         new.id.raw(),
         new.webhook.as_str(),

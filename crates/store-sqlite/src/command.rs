@@ -8,12 +8,14 @@ use sublet_store::{PendingDelivery, Waiting};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::fail::{Fail, Outcome};
+use crate::hot::Hot;
 use crate::ledger::LedgerKey;
 use crate::state::{Shared, State};
 
 /// The open transaction, as a verb sees it.
-pub(crate) struct Batch<'a> {
-    pub(crate) conn: &'a Connection,
+pub(crate) struct Batch<'a, 'c> {
+    pub(crate) conn: &'c Connection,
+    pub(crate) hot: &'a mut Hot<'c>,
     pub(crate) state: &'a mut State,
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) after: After,
@@ -42,7 +44,7 @@ pub(crate) trait Command: Send {
     fn weight(&self) -> usize;
 
     /// Does the work in the open transaction and keeps the answer. Errors: what breaks the transaction.
-    fn apply(&mut self, batch: &mut Batch<'_>) -> Result<(), Fail>;
+    fn apply(&mut self, batch: &mut Batch<'_, '_>) -> Result<(), Fail>;
 
     /// Gives the answer: its own after a commit, else the error.
     fn answer(self: Box<Self>, committed: Result<(), Error>);
@@ -60,7 +62,7 @@ pub(crate) struct Verb<F, T> {
 
 impl<F, T> Verb<F, T>
 where
-    F: FnMut(&mut Batch<'_>) -> Outcome<T> + Send,
+    F: FnMut(&mut Batch<'_, '_>) -> Outcome<T> + Send,
     T: Send,
 {
     pub(crate) fn new(
@@ -75,14 +77,14 @@ where
 
 impl<F, T> Command for Verb<F, T>
 where
-    F: FnMut(&mut Batch<'_>) -> Outcome<T> + Send,
+    F: FnMut(&mut Batch<'_, '_>) -> Outcome<T> + Send,
     T: Send,
 {
     fn weight(&self) -> usize {
         self.weight
     }
 
-    fn apply(&mut self, batch: &mut Batch<'_>) -> Result<(), Fail> {
+    fn apply(&mut self, batch: &mut Batch<'_, '_>) -> Result<(), Fail> {
         match (self.run)(batch) {
             Ok(value) => self.answer = Some(Ok(value)),
             Err(Fail::Refused(error)) => self.answer = Some(Err(error)),

@@ -77,7 +77,7 @@ fn read(conn: &Connection, id: DeliveryId) -> Outcome<Option<DeliveryRecord>> {
     rows.next()?.map(record_of).transpose()
 }
 
-fn settle(batch: &mut Batch<'_>, id: DeliveryId, attempt: &DeliveryAttempt, next: DeliveryNext) -> Outcome<()> {
+fn settle(batch: &mut Batch<'_, '_>, id: DeliveryId, attempt: &DeliveryAttempt, next: DeliveryNext) -> Outcome<()> {
     let mut record = read(batch.conn, id)?.ok_or_else(|| Error::not_found(format!("delivery {id}")))?;
     if record.state != DeliveryState::Pending {
         return Err(Error::conflict(format!("delivery {id} is not pending")).into());
@@ -96,9 +96,8 @@ fn settle(batch: &mut Batch<'_>, id: DeliveryId, attempt: &DeliveryAttempt, next
     }
 }
 
-fn end(batch: &mut Batch<'_>, record: &DeliveryRecord, state: u8) -> Outcome<()> {
-    let sql = batch.state.partitions.for_id(batch.conn, record.id.raw())?;
-    batch.conn.prepare_cached(&sql.insert_delivery)?.execute(params![
+fn end(batch: &mut Batch<'_, '_>, record: &DeliveryRecord, state: u8) -> Outcome<()> {
+    batch.hot.for_id(record.id.raw())?.delivery.execute(params![
         record.id.raw(),
         record.webhook.as_str(),
         record.event.raw(),
@@ -112,7 +111,7 @@ fn end(batch: &mut Batch<'_>, record: &DeliveryRecord, state: u8) -> Outcome<()>
 }
 
 /// Gives up the deliveries of a tenant that is deleted.
-pub(crate) fn fail_all_of(batch: &mut Batch<'_>, tenant: TenantId) -> Outcome<()> {
+pub(crate) fn fail_all_of(batch: &mut Batch<'_, '_>, tenant: TenantId) -> Outcome<()> {
     let mut records = Vec::new();
     let mut statement = batch.conn.prepare(&format!("SELECT {PENDING_COLUMNS} FROM delivery WHERE tenant = ?"))?;
     let mut rows = statement.query([tenant.raw()])?;
@@ -125,7 +124,7 @@ pub(crate) fn fail_all_of(batch: &mut Batch<'_>, tenant: TenantId) -> Outcome<()
     Ok(())
 }
 
-fn arrivals(batch: &mut Batch<'_>) -> Outcome<mpsc::UnboundedReceiver<Vec<PendingDelivery>>> {
+fn arrivals(batch: &mut Batch<'_, '_>) -> Outcome<mpsc::UnboundedReceiver<Vec<PendingDelivery>>> {
     let mut backlog = Vec::new();
     let mut statement = batch.conn.prepare(&format!("SELECT {PENDING_COLUMNS} FROM delivery"))?;
     let mut rows = statement.query([])?;

@@ -15,7 +15,7 @@ use crate::registry::tenant_named;
 use crate::row::{Live, blob};
 
 /// Reads every hour's tables, and may hold up the others for as long; the sums of the ledger stay.
-pub(crate) fn delete_tenant(batch: &mut Batch<'_>, name: &Name, now: Timestamp) -> Outcome<()> {
+pub(crate) fn delete_tenant(batch: &mut Batch<'_, '_>, name: &Name, now: Timestamp) -> Outcome<()> {
     let record = tenant_named(batch.conn, name)?.ok_or_else(|| Error::not_found(format!("tenant {name}")))?;
     let tenant = record.id;
     erase_registry(batch.conn, tenant)?;
@@ -66,7 +66,7 @@ fn lives_of(conn: &Connection, tenant: TenantId) -> Outcome<Vec<Live>> {
 }
 
 /// A tenant made again under the same name publishes anew.
-fn forget_identities(batch: &Batch<'_>, tenant: TenantId, hour: partition::Hour) -> Outcome<()> {
+fn forget_identities(batch: &Batch<'_, '_>, tenant: TenantId, hour: partition::Hour) -> Outcome<()> {
     let sql = format!("SELECT identity FROM event_{hour} WHERE tenant = ? AND identity IS NOT NULL");
     let mut statement = batch.conn.prepare(&sql)?;
     let mut rows = statement.query([tenant.raw()])?;

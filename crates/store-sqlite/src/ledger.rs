@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::PoisonError;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 use sublet_model::{Error, FunctionId, Outcome as AttemptOutcome, TenantId, Timestamp, Usage, UsageSum};
 use sublet_store::{Ledger, UsageQuery, UsageRow};
 
@@ -142,6 +142,10 @@ struct SumRow {
     sum: UsageSum,
 }
 
+/// The row of one key.
+const SELECT_SUM: &str = "SELECT upto, attempts, succeeded, failed, wall_us, cpu_us, memory_peak_bytes, gb_us, \
+     bytes_in, bytes_out FROM usage_sum WHERE tenant = ? AND hour = ? AND function = ?";
+
 const SUM_COLUMNS: &str =
     "upto, attempts, succeeded, failed, wall_us, cpu_us, memory_peak_bytes, gb_us, bytes_in, bytes_out";
 
@@ -161,8 +165,11 @@ fn sum_at(row: &Row<'_>, first: usize) -> Outcome<SumRow> {
 }
 
 fn row_at(conn: &Connection, key: &LedgerKey) -> Outcome<Option<SumRow>> {
-    let sql = format!("SELECT {SUM_COLUMNS} FROM usage_sum WHERE tenant = ? AND hour = ? AND function = ?");
-    let mut statement = conn.prepare_cached(&sql)?;
+    let mut statement = conn.prepare_cached(SELECT_SUM)?;
+    sum_of(&mut statement, key)
+}
+
+fn sum_of(statement: &mut Statement<'_>, key: &LedgerKey) -> Outcome<Option<SumRow>> {
     let mut rows = statement.query((key.tenant.raw(), key.hour.millis(), key.function.raw()))?;
     rows.next()?.map(|row| sum_at(row, 0)).transpose()
 }
@@ -177,9 +184,10 @@ pub(crate) fn write_slice(conn: &Connection, memory: &mut LedgerMemory) -> Outco
         memory.round_mark = memory.last;
     }
     let rows = memory.round.len().min(LEDGER_SLICE_ROWS);
+    let mut select = conn.prepare_cached(SELECT_SUM)?;
     let mut statement = conn.prepare_cached("INSERT OR REPLACE INTO usage_sum VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)")?;
     for (key, unwritten) in memory.round.iter().take(rows) {
-        let before = row_at(conn, key)?.map_or_else(UsageSum::default, |row| row.sum);
+        let before = sum_of(&mut select, key)?.map_or_else(UsageSum::default, |row| row.sum);
         let sum = before + unwritten.sum;
         statement.execute(params![
             key.tenant.raw(),

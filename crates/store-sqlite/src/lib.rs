@@ -15,6 +15,7 @@ mod disk;
 mod erase;
 mod fail;
 mod hash;
+mod hot;
 mod identity;
 mod ledger;
 mod listing;

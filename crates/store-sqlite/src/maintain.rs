@@ -38,7 +38,7 @@ pub(crate) async fn maintain(store: &SqliteStore, now: Timestamp, retain_from: T
 }
 
 /// Builds the next index of the hour: 1.5 µs a row in one go instead of 11 at every insert.
-fn seal(batch: &mut Batch<'_>, partition: Partition) -> Outcome<()> {
+fn seal(batch: &mut Batch<'_, '_>, partition: Partition) -> Outcome<()> {
     let Partition { hour, sealed } = partition;
     let Some(table) = SEALED.get(sealed) else { return Ok(()) };
     if !partition::exists(batch.conn, hour)? || rows_at_most(batch.conn, table, hour)? > SEAL_ROWS_MAX {
@@ -61,7 +61,7 @@ fn rows_at_most(conn: &Connection, table: &str, hour: Hour) -> Outcome<i64> {
 
 /// Drops the hour with all that only it explains; keeps it (and answers `false`) while something that waits, runs or is
 /// to be delivered still needs it.
-fn drop_hour(batch: &mut Batch<'_>, hour: Hour) -> Outcome<bool> {
+fn drop_hour(batch: &mut Batch<'_, '_>, hour: Hour) -> Outcome<bool> {
     let end = floor_of(hour + 1);
     const NEEDED: &str = "SELECT EXISTS (SELECT 1 FROM live WHERE id < ?1 OR event < ?1) \
          OR EXISTS (SELECT 1 FROM outbox WHERE invocation < ?1 OR event < ?1 OR attempt < ?1) \
@@ -69,6 +69,7 @@ fn drop_hour(batch: &mut Batch<'_>, hour: Hour) -> Outcome<bool> {
     if batch.conn.query_row(NEEDED, [end], |row| row.get(0))? {
         return Ok(false);
     }
+    batch.hot.forget(hour);
     for table in ["event", "invocation", "attempt", "delivery"] {
         batch.conn.execute_batch(&format!("DROP TABLE IF EXISTS {table}_{hour}"))?;
     }
@@ -81,6 +82,5 @@ fn drop_hour(batch: &mut Batch<'_>, hour: Hour) -> Outcome<bool> {
         let sql = format!("DELETE FROM invocation_{} WHERE id < ?1 AND event < ?2", hour + 1);
         batch.conn.execute(&sql, (straddle, end))?;
     }
-    batch.state.partitions.forget(hour);
     Ok(true)
 }

@@ -34,6 +34,9 @@ pub(crate) const READER_CACHE_KIB: i64 = 16 << 10;
 /// Prepared statements kept per connection.
 pub(crate) const STATEMENTS_MAX: usize = 256;
 
+/// Rows that were just published and are kept at hand for their claim: some 10 MiB.
+pub(crate) const FRESH_MAX: usize = 65_536;
+
 /// How long after one round of writing the ledger's sums the next begins.
 pub(crate) const LEDGER_ROUND_EVERY: Duration = Duration::from_secs(1);
 /// Rows of one slice of a round, and how long after one the next is written. 100,000 sums take 40 s, in which most of

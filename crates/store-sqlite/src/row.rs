@@ -5,7 +5,7 @@ use rusqlite::{Row, ToSql};
 use sublet_model::{
     DeliveryId, EndReason, EventId, FunctionId, InvocationId, InvocationState, Millis, RetryPolicy, TenantId, Timestamp,
 };
-use sublet_store::{EventStatus, InvocationRecord, NewEvent, RejectReason, Waiting};
+use sublet_store::{EventStatus, InvocationRecord, NewEvent, NewInvocation, RejectReason, Waiting};
 
 use crate::fail::{Fail, Outcome};
 
@@ -184,6 +184,25 @@ impl Live {
         })
     }
 
+    /// As published, or (a synchronous one) as it runs its first attempt.
+    pub(crate) fn new(new: &NewInvocation, event: Option<EventId>, depth: u8, state: InvocationState) -> Live {
+        let runs = state == InvocationState::Running;
+        Live {
+            id: new.id,
+            tenant: new.tenant,
+            function: new.function,
+            event,
+            state,
+            due: new.due,
+            starts: u32::from(runs),
+            failed: 0,
+            crashed: 0,
+            depth,
+            claimed: if runs { new.due } else { Timestamp::ZERO },
+            attempts: Vec::new(),
+        }
+    }
+
     /// As the scheduler holds it; `None` for a synchronous invoke.
     pub(crate) fn waiting(&self) -> Option<Waiting> {
         Some(Waiting {
@@ -239,7 +258,7 @@ pub(crate) fn counter_of(row: &Row<'_>, index: usize) -> Outcome<u64> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use sublet_store::{NewDelivery, NewInvocation};
+    use sublet_store::NewDelivery;
 
     use super::*;
 

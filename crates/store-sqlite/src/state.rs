@@ -16,7 +16,8 @@ use crate::fail::Outcome;
 use crate::hash::BuildIdHasher;
 use crate::identity::Identities;
 use crate::ledger::LedgerMemory;
-use crate::partition::{self, Partitions};
+use crate::option::FRESH_MAX;
+use crate::partition;
 use crate::row::{Live, counter_of};
 
 /// An attempt in flight. Leases are not written: every lease of an earlier process is stale anyway.
@@ -29,10 +30,12 @@ pub(crate) struct Running {
 
 /// The writer's own.
 pub(crate) struct State {
-    pub(crate) partitions: Partitions,
     /// Indexed by shard.
     pub(crate) epochs: Vec<u64>,
     pub(crate) running: HashMap<InvocationId, Running, BuildIdHasher>,
+    /// Rows of `live` that are as new as they were published, so that a claim need not read them: most are claimed
+    /// soon after. At most [`FRESH_MAX`]; one that is not here is read.
+    pub(crate) fresh: HashMap<InvocationId, Live, BuildIdHasher>,
     /// Attempts, outbox lines and registry rows.
     pub(crate) mint: IdMint,
     node: u16,
@@ -53,9 +56,9 @@ impl State {
     pub(crate) fn load(conn: &Connection, reserve: Reserve) -> Outcome<State> {
         let minted = last_minted(conn)?;
         let mut state = State {
-            partitions: Partitions::load(conn)?,
             epochs: load_epochs(conn)?,
             running: HashMap::default(),
+            fresh: HashMap::default(),
             mint: IdMint::new(0, minted),
             node: 0,
             minted,
@@ -69,8 +72,8 @@ impl State {
 
     /// After a transaction that failed. Ids that it minted are not minted again; receivers stay.
     pub(crate) fn reload(&mut self, conn: &Connection) -> Outcome<()> {
-        self.partitions = Partitions::load(conn)?;
         self.epochs = load_epochs(conn)?;
+        self.fresh.clear();
         let mut running = load_running(conn, &self.epochs)?;
         for (id, row) in &mut running {
             // The lease of an attempt that goes on is known here alone.
@@ -81,6 +84,12 @@ impl State {
         }
         self.running = running;
         Ok(())
+    }
+
+    pub(crate) fn remember_fresh(&mut self, live: Live) {
+        if self.fresh.len() < FRESH_MAX {
+            self.fresh.insert(live.id, live);
+        }
     }
 
     pub(crate) fn epoch_of(&self, tenant: TenantId) -> u64 {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -21,7 +21,7 @@ use crate::maintain;
 use crate::option::{QUEUED_KIB_MAX, READER_CACHE_KIB, STATEMENTS_MAX, SqliteOptions, WRITER_CACHE_KIB};
 use crate::schema;
 use crate::state::{Shared, State};
-use crate::writer::{Message, Writer};
+use crate::writer::{self, Message, Start};
 
 /// The embedded store: one directory, one process, one file.
 pub struct SqliteStore {
@@ -63,11 +63,13 @@ impl SqliteStore {
         let (messages, received) = channel();
         // A checkpoint no longer waits for a gap when the log is about to outgrow its preallocated length.
         let log_pages_max = log_bytes / (PAGE_BYTES + 24) * 9 / 10;
-        let writer = Writer::new(conn, state, shared.clone(), received, log_pages_max, lock);
+        let start = Start { conn, state, shared: shared.clone(), messages: received, log_pages_max, lock };
+        let (ready, began) = sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || writer.run())
+            .spawn(move || writer::run(start, &ready))
             .map_err(Error::internal)?;
+        began.recv().map_err(Error::internal)??;
         Ok(Arc::new(SqliteStore {
             shared,
             messages,
@@ -85,7 +87,7 @@ impl SqliteStore {
     /// Runs `verb` in the writer's next commit and waits for the answer.
     pub(crate) async fn write<T, F>(&self, verb: F) -> Result<T, Error>
     where
-        F: FnMut(&mut Batch<'_>) -> Outcome<T> + Send + 'static,
+        F: FnMut(&mut Batch<'_, '_>) -> Outcome<T> + Send + 'static,
         T: Send + 'static,
     {
         let (command, answer) = Verb::new(verb, 0, None);
@@ -96,7 +98,7 @@ impl SqliteStore {
     /// The same for a verb that brings `bytes` of bodies: it waits until there is room for them in the writer's queue.
     pub(crate) async fn write_bytes<T, F>(&self, bytes: usize, verb: F) -> Result<T, Error>
     where
-        F: FnMut(&mut Batch<'_>) -> Outcome<T> + Send + 'static,
+        F: FnMut(&mut Batch<'_, '_>) -> Outcome<T> + Send + 'static,
         T: Send + 'static,
     {
         let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(QUEUED_KIB_MAX);

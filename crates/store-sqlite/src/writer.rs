@@ -4,7 +4,7 @@
 //! Not here: what the verbs do. Invariants: commands are carried out in the order they were handed over; nothing is
 //! answered or announced before it is durable; a batch that fails takes down only the command that broke it.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::command::{After, Batch, Command};
 use crate::disk::DirectoryLock;
 use crate::fail::Fail;
+use crate::hot::Hot;
 use crate::ledger;
 use crate::option::{
     BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, CHECKPOINT_GAP, CHECKPOINT_GAP_LONG, CHECKPOINT_PAGES, LEDGER_ROUND_EVERY,
@@ -32,20 +33,52 @@ pub(crate) enum Message {
     Close(oneshot::Sender<()>),
 }
 
-pub(crate) struct Writer {
-    conn: Connection,
+/// What the thread is started with.
+pub(crate) struct Start {
+    pub(crate) conn: Connection,
+    pub(crate) state: State,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) messages: Receiver<Message>,
+    /// Pages in the log at which a checkpoint no longer waits for a gap.
+    pub(crate) log_pages_max: u64,
+    pub(crate) lock: DirectoryLock,
+}
+
+/// The thread's whole life: until every sender is gone, or `Close`. `ready` hears whether it began.
+pub(crate) fn run(start: Start, ready: &SyncSender<Result<(), Error>>) {
+    let Start { conn, state, shared, messages, log_pages_max, lock } = start;
+    let hot = match Hot::prepare(&conn) {
+        Ok(hot) => hot,
+        Err(fail) => {
+            let _ = ready.send(Err(fail.into_error()));
+            return;
+        }
+    };
+    let _ = ready.send(Ok(()));
+    let ledger_flushed = Instant::now();
+    let writer =
+        Writer { conn: &conn, hot, state, shared, messages, log_pages_max, log_pages: 0, ledger_flushed, broken: None };
+    let closed = writer.write_on();
+    // The connection is closed before the directory is let go, and both before the caller hears of it.
+    drop(conn);
+    drop(lock);
+    if let Some(closed) = closed {
+        let _ = closed.send(());
+    }
+}
+
+struct Writer<'c> {
+    conn: &'c Connection,
+    hot: Hot<'c>,
     state: State,
     shared: Arc<Shared>,
     messages: Receiver<Message>,
-    /// Pages in the log at which a checkpoint no longer waits for a gap.
     log_pages_max: u64,
     /// Pages in the log that are not yet in the database.
     log_pages: u64,
     ledger_flushed: Instant,
     /// Why nothing is written any more.
     broken: Option<String>,
-    // Last, so that the connection is closed before the directory is let go.
-    _lock: DirectoryLock,
 }
 
 /// What the ledger's sums are waiting for.
@@ -63,21 +96,9 @@ enum Next {
     End,
 }
 
-impl Writer {
-    pub(crate) fn new(
-        conn: Connection,
-        state: State,
-        shared: Arc<Shared>,
-        messages: Receiver<Message>,
-        log_pages_max: u64,
-        lock: DirectoryLock,
-    ) -> Writer {
-        let ledger_flushed = Instant::now();
-        Writer { conn, state, shared, messages, log_pages_max, log_pages: 0, ledger_flushed, broken: None, _lock: lock }
-    }
-
-    /// Until every sender is gone, or `Close`.
-    pub(crate) fn run(mut self) {
+impl Writer<'_> {
+    /// Answers who asked for the end.
+    fn write_on(mut self) -> Option<oneshot::Sender<()>> {
         let mut commands: Vec<Box<dyn Command>> = Vec::with_capacity(BATCH_COMMANDS_MAX);
         loop {
             let first = match self.next() {
@@ -86,7 +107,7 @@ impl Writer {
                     self.use_gap();
                     continue;
                 }
-                Next::End => break,
+                Next::End => return None,
             };
             let control = self.gather(first, &mut commands);
             self.run_batch(&mut commands);
@@ -105,8 +126,7 @@ impl Writer {
                 }
                 Some(Message::Close(done)) => {
                     self.end();
-                    let _ = done.send(());
-                    return;
+                    return Some(done);
                 }
                 Some(Message::Command(_)) => {}
             }
@@ -115,7 +135,7 @@ impl Writer {
 
     /// The last words of a store that is closed: sums that are only in memory and pages that are only in the log are
     /// written where they belong. One that is dropped leaves them, as a crash does, to the next open.
-    fn end(mut self) {
+    fn end(&mut self) {
         while self.broken.is_none() && self.ledger_waits() && self.flush_ledger() {}
         self.checkpoint();
     }
@@ -251,8 +271,13 @@ impl Writer {
 
     /// Carries out `commands` in one transaction and makes known what follows. On an error nothing happened.
     fn transact(&mut self, commands: &mut [Box<dyn Command>], flush_ledger: bool) -> Result<(), Fail> {
-        let mut batch =
-            Batch { conn: &self.conn, state: &mut self.state, shared: &self.shared, after: After::default() };
+        let mut batch = Batch {
+            conn: self.conn,
+            hot: &mut self.hot,
+            state: &mut self.state,
+            shared: &self.shared,
+            after: After::default(),
+        };
         let done = write(&mut batch, commands, flush_ledger);
         let after = batch.after;
         match done {
@@ -300,7 +325,8 @@ impl Writer {
             identities.forget(key);
         }
         drop(identities);
-        let reloaded = self.state.reload(&self.conn);
+        self.hot.forget_all();
+        let reloaded = self.state.reload(self.conn);
         if fail.is_fatal() || reloaded.is_err() {
             tracing::error!(cause = ?fail, "the store stops writing: what its disk holds is no longer known");
             self.broken = Some("the store's disk failed; restart when it is mended".to_owned());
@@ -335,18 +361,18 @@ impl Writer {
 
 /// The transaction. The ledger's lock is held over the commit when a slice of it is written, so that no reader sees the
 /// slice both in memory and in its rows, or in neither.
-fn write(batch: &mut Batch<'_>, commands: &mut [Box<dyn Command>], flush_ledger: bool) -> Result<(), Fail> {
-    batch.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+fn write(batch: &mut Batch<'_, '_>, commands: &mut [Box<dyn Command>], flush_ledger: bool) -> Result<(), Fail> {
+    batch.hot.begin.execute([])?;
     for command in commands.iter_mut() {
         command.apply(batch)?;
     }
     if !flush_ledger {
-        batch.conn.prepare_cached("COMMIT")?.execute([])?;
+        batch.hot.commit.execute([])?;
         return Ok(());
     }
     let mut memory = batch.shared.ledger.lock().unwrap_or_else(PoisonError::into_inner);
     let rows = ledger::write_slice(batch.conn, &mut memory)?;
-    batch.conn.prepare_cached("COMMIT")?.execute([])?;
+    batch.hot.commit.execute([])?;
     memory.slice_is_written(rows);
     Ok(())
 }

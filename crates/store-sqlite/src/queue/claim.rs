@@ -30,7 +30,7 @@ impl Command for Claims {
         0
     }
 
-    fn apply(&mut self, batch: &mut Batch<'_>) -> Result<(), Fail> {
+    fn apply(&mut self, batch: &mut Batch<'_, '_>) -> Result<(), Fail> {
         self.answers = Vec::with_capacity(self.claims.len());
         for one in &self.claims {
             self.answers.push(match claim(batch, one) {
@@ -51,10 +51,10 @@ impl Command for Claims {
     }
 }
 
-fn claim(batch: &mut Batch<'_>, claim: &Claim) -> Outcome<()> {
+fn claim(batch: &mut Batch<'_, '_>, claim: &Claim) -> Outcome<()> {
     let lease = &claim.lease;
     check_epoch(batch, lease.tenant, lease.epoch)?;
-    let mut live = waiting(batch.conn, lease.tenant, lease.invocation)?;
+    let mut live = waiting(batch, lease.tenant, lease.invocation)?;
     if Some(lease.token) != live.starts.checked_add(1) {
         let (token, id) = (lease.token, lease.invocation);
         return Err(Error::conflict(format!("token {token} does not follow for {id}")).into());
@@ -62,48 +62,31 @@ fn claim(batch: &mut Batch<'_>, claim: &Claim) -> Outcome<()> {
     live.state = InvocationState::Running;
     live.starts = lease.token;
     live.claimed = claim.at;
-    batch.conn.prepare_cached("UPDATE live SET state = ?, starts = ?, claimed = ? WHERE id = ?")?.execute((
-        live.state.code(),
-        live.starts,
-        live.claimed.millis(),
-        live.id.raw(),
-    ))?;
+    batch.hot.claim_live.execute((live.state.code(), live.starts, live.claimed.millis(), live.id.raw()))?;
+    batch.state.fresh.remove(&live.id);
     batch.state.running.insert(live.id, Running { live, epoch: lease.epoch, until: claim.until });
     Ok(())
 }
 
-pub(super) fn begin(batch: &mut Batch<'_>, new: &NewInvocation, epoch: u64, until: Timestamp) -> Outcome<()> {
+pub(super) fn begin(batch: &mut Batch<'_, '_>, new: &NewInvocation, epoch: u64, until: Timestamp) -> Outcome<()> {
     check_epoch(batch, new.tenant, epoch)?;
     if batch.state.running.contains_key(&new.id) {
         return Err(Error::conflict(format!("the id {} is in use", new.id)).into());
     }
     insert_live(batch, new, None, 0, InvocationState::Running)?;
-    let live = Live {
-        id: new.id,
-        tenant: new.tenant,
-        function: new.function,
-        event: None,
-        state: InvocationState::Running,
-        due: new.due,
-        starts: 1,
-        failed: 0,
-        crashed: 0,
-        depth: 0,
-        claimed: new.due,
-        attempts: Vec::new(),
-    };
+    let live = Live::new(new, None, 0, InvocationState::Running);
     batch.state.running.insert(new.id, Running { live, epoch, until });
     Ok(())
 }
 
 /// Writes nothing: after a crash every lease is stale anyway.
-pub(super) fn extend(batch: &mut Batch<'_>, lease: &Lease, until: Timestamp) -> Result<(), Error> {
+pub(super) fn extend(batch: &mut Batch<'_, '_>, lease: &Lease, until: Timestamp) -> Result<(), Error> {
     check_epoch(batch, lease.tenant, lease.epoch)?;
     holder(batch, lease)?.until = until;
     Ok(())
 }
 
-pub(super) fn check_epoch(batch: &Batch<'_>, tenant: TenantId, epoch: u64) -> Result<(), Error> {
+pub(super) fn check_epoch(batch: &Batch<'_, '_>, tenant: TenantId, epoch: u64) -> Result<(), Error> {
     if batch.state.epoch_of(tenant) == epoch {
         return Ok(());
     }
@@ -111,7 +94,7 @@ pub(super) fn check_epoch(batch: &Batch<'_>, tenant: TenantId, epoch: u64) -> Re
 }
 
 /// The attempt that runs under exactly this lease; `Fenced` when there is none.
-pub(super) fn holder<'a>(batch: &'a mut Batch<'_>, lease: &Lease) -> Result<&'a mut Running, Error> {
+pub(super) fn holder<'a>(batch: &'a mut Batch<'_, '_>, lease: &Lease) -> Result<&'a mut Running, Error> {
     let found = batch.state.running.get_mut(&lease.invocation).filter(|running| {
         running.live.tenant == lease.tenant && running.live.starts == lease.token && running.epoch == lease.epoch
     });
@@ -119,8 +102,13 @@ pub(super) fn holder<'a>(batch: &'a mut Batch<'_>, lease: &Lease) -> Result<&'a 
 }
 
 /// The row of an invocation that waits; `Conflict` when it does not.
-pub(super) fn waiting(conn: &Connection, tenant: TenantId, id: InvocationId) -> Outcome<Live> {
-    let live = read_live(conn, id)?.filter(|live| live.tenant == tenant && live.state.is_waiting());
+pub(super) fn waiting(batch: &mut Batch<'_, '_>, tenant: TenantId, id: InvocationId) -> Outcome<Live> {
+    let fresh = batch.state.fresh.get(&id).cloned();
+    let live = match fresh {
+        Some(live) => Some(live),
+        None => batch.hot.select_live.query([id.raw()])?.next()?.map(Live::read).transpose()?,
+    };
+    let live = live.filter(|live| live.tenant == tenant && live.state.is_waiting());
     Ok(live.ok_or_else(|| Error::conflict(format!("{id} does not wait")))?)
 }
 

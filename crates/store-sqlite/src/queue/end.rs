@@ -14,15 +14,14 @@ use crate::row::{Live, bytes_or_null, counter};
 /// Seam: a body over 16 KiB belongs outside the log (it is written there and again at the checkpoint); result, failure
 /// and log would then be references, made here and resolved in `read`.
 pub(super) fn write_attempt(
-    batch: &mut Batch<'_>,
+    batch: &mut Batch<'_, '_>,
     live: &mut Live,
     number: u32,
     end: &AttemptEnd,
 ) -> Outcome<AttemptId> {
     let id = batch.state.mint(end.ended);
-    let sql = batch.state.partitions.for_id(batch.conn, id)?;
     let usage = &end.usage;
-    batch.conn.prepare_cached(&sql.insert_attempt)?.execute(params![
+    batch.hot.for_id(id)?.attempt.execute(params![
         id,
         live.tenant.raw(),
         live.function.raw(),
@@ -50,7 +49,7 @@ pub(super) fn write_attempt(
 }
 
 /// Back into the queue after an attempt.
-pub(super) fn wait_again(batch: &mut Batch<'_>, live: &mut Live, due: Timestamp) -> Outcome<()> {
+pub(super) fn wait_again(batch: &mut Batch<'_, '_>, live: &mut Live, due: Timestamp) -> Outcome<()> {
     live.state = InvocationState::Retrying;
     live.due = due;
     batch
@@ -71,7 +70,7 @@ pub(super) fn wait_again(batch: &mut Batch<'_>, live: &mut Live, due: Timestamp)
 
 /// Moves an invocation to where its final record is: in the same transaction it is nowhere else.
 pub(crate) fn bury(
-    batch: &mut Batch<'_>,
+    batch: &mut Batch<'_, '_>,
     live: &mut Live,
     state: InvocationState,
     reason: Option<EndReason>,
@@ -94,8 +93,7 @@ pub(crate) fn bury(
             attempts
         ])?;
     } else {
-        let sql = batch.state.partitions.for_id(batch.conn, id)?;
-        batch.conn.prepare_cached(&sql.insert_invocation)?.execute(params![
+        batch.hot.for_id(id)?.invocation.execute(params![
             id,
             live.tenant.raw(),
             live.function.raw(),
@@ -109,14 +107,15 @@ pub(crate) fn bury(
             attempts,
         ])?;
     }
-    batch.conn.prepare_cached("DELETE FROM live WHERE id = ?")?.execute([id])?;
+    batch.hot.delete_live.execute([id])?;
+    batch.state.fresh.remove(&live.id);
     batch.state.running.remove(&live.id);
     Ok(())
 }
 
 /// Writes the line that a result event will be made from. `attempt`: the last, when it ended by one.
 pub(super) fn announce(
-    batch: &mut Batch<'_>,
+    batch: &mut Batch<'_, '_>,
     live: &Live,
     reason: Option<EndReason>,
     ended: Option<Timestamp>,
@@ -128,7 +127,7 @@ pub(super) fn announce(
         Some(attempt) => attempt.raw(),
         None => batch.register(now)?,
     };
-    batch.conn.prepare_cached("INSERT INTO outbox VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)")?.execute(params![
+    batch.hot.insert_outbox.execute(params![
         line,
         live.id.raw(),
         live.tenant.raw(),

@@ -14,7 +14,7 @@ use crate::row::Live;
 use crate::state::Running;
 
 /// One process holds the directory, so every shard is free.
-pub(super) fn acquire(batch: &mut Batch<'_>, node: u16, now: Timestamp) -> Outcome<Ownership> {
+pub(super) fn acquire(batch: &mut Batch<'_, '_>, node: u16, now: Timestamp) -> Outcome<Ownership> {
     batch.state.mint_for(node);
     for (shard, epoch) in (0..SHARDS).zip(&mut batch.state.epochs) {
         *epoch += 1;
@@ -27,12 +27,12 @@ pub(super) fn acquire(batch: &mut Batch<'_>, node: u16, now: Timestamp) -> Outco
     Ok(Ownership { epochs: batch.state.epochs.iter().copied().map(Some).collect() })
 }
 
-pub(super) fn rescue(batch: &mut Batch<'_>, ownership: &Ownership, now: Timestamp) -> Outcome<u64> {
+pub(super) fn rescue(batch: &mut Batch<'_, '_>, ownership: &Ownership, now: Timestamp) -> Outcome<u64> {
     check_owner(batch, ownership)?;
     give_back(batch, now, |running| running.until <= now && ownership.epoch_of(running.live.tenant).is_some())
 }
 
-fn give_back(batch: &mut Batch<'_>, now: Timestamp, lost: impl Fn(&Running) -> bool) -> Outcome<u64> {
+fn give_back(batch: &mut Batch<'_, '_>, now: Timestamp, lost: impl Fn(&Running) -> bool) -> Outcome<u64> {
     let mut lives: Vec<Live> =
         batch.state.running.values().filter(|running| lost(running)).map(|running| running.live.clone()).collect();
     lives.sort_unstable_by_key(|live| live.id);
@@ -60,7 +60,7 @@ fn give_back(batch: &mut Batch<'_>, now: Timestamp, lost: impl Fn(&Running) -> b
     Ok(lives.len() as u64)
 }
 
-fn check_owner(batch: &Batch<'_>, ownership: &Ownership) -> Result<(), Error> {
+fn check_owner(batch: &Batch<'_, '_>, ownership: &Ownership) -> Result<(), Error> {
     let epochs = &batch.state.epochs;
     match ownership.shards().find(|(shard, epoch)| epochs.get(usize::from(shard.0)) != Some(epoch)) {
         Some((shard, epoch)) => Err(Error::fenced(format!("shard {} is no longer held under epoch {epoch}", shard.0))),
@@ -69,7 +69,10 @@ fn check_owner(batch: &Batch<'_>, ownership: &Ownership) -> Result<(), Error> {
 }
 
 /// One scan of what waits; the receiver is handed over with the answer, so it shows nothing that is not durable.
-pub(super) fn arrivals(batch: &mut Batch<'_>, ownership: &Ownership) -> Outcome<mpsc::UnboundedReceiver<Vec<Waiting>>> {
+pub(super) fn arrivals(
+    batch: &mut Batch<'_, '_>,
+    ownership: &Ownership,
+) -> Outcome<mpsc::UnboundedReceiver<Vec<Waiting>>> {
     check_owner(batch, ownership)?;
     let (sender, receiver) = mpsc::unbounded_channel();
     // An owner of no shard hears nothing, and must not silence the owner of all.

@@ -94,7 +94,7 @@ where
 }
 
 fn dead_letters(
-    batch: &Batch<'_>,
+    batch: &Batch<'_, '_>,
     tenant: TenantId,
     candidates: &Candidates,
 ) -> Outcome<(Vec<InvocationId>, Option<i64>)> {
@@ -111,7 +111,7 @@ fn dead_letters(
 }
 
 /// Answers whether it was a dead letter. Its starts go on counting, so that no old lease fits; failures start anew.
-fn redrive_one(batch: &mut Batch<'_>, tenant: TenantId, id: InvocationId, now: Timestamp) -> Outcome<bool> {
+fn redrive_one(batch: &mut Batch<'_, '_>, tenant: TenantId, id: InvocationId, now: Timestamp) -> Outcome<bool> {
     const INSERT: &str = "INSERT INTO live SELECT id, tenant, function, event, ?3, ?4, starts, 0, 0, depth, NULL, \
          attempts, retry FROM dead_letter WHERE tenant = ?1 AND id = ?2";
     let inserted = batch.conn.prepare_cached(INSERT)?.execute(params![
@@ -130,7 +130,7 @@ fn redrive_one(batch: &mut Batch<'_>, tenant: TenantId, id: InvocationId, now: T
     Ok(true)
 }
 
-fn waiting(batch: &Batch<'_>, tenant: TenantId, candidates: &Candidates) -> Outcome<(Vec<Live>, Option<i64>)> {
+fn waiting(batch: &Batch<'_, '_>, tenant: TenantId, candidates: &Candidates) -> Outcome<(Vec<Live>, Option<i64>)> {
     let fits = |live: &Live| live.tenant == tenant && live.state.is_waiting();
     let mut lives = Vec::new();
     let above = match candidates {

@@ -15,7 +15,7 @@ pub(super) fn weight(settle: &Settle) -> usize {
     bodies + end.log.len() + 256
 }
 
-pub(super) fn settle(batch: &mut Batch<'_>, settle: &Settle) -> Outcome<Settled> {
+pub(super) fn settle(batch: &mut Batch<'_, '_>, settle: &Settle) -> Outcome<Settled> {
     let Settle { lease, end, next, announce: announced } = settle;
     check_epoch(batch, lease.tenant, lease.epoch)?;
     let mut live = holder(batch, lease)?.live.clone();
@@ -62,14 +62,14 @@ fn edge_of(next: Next, is_direct: bool) -> Result<(Transition, Option<EndReason>
     }
 }
 
-pub(super) fn finish(batch: &mut Batch<'_>, finish: &Finish) -> Outcome<Option<i64>> {
+pub(super) fn finish(batch: &mut Batch<'_, '_>, finish: &Finish) -> Outcome<Option<i64>> {
     let is_end =
         matches!(finish.state, InvocationState::Expired | InvocationState::DeadLettered | InvocationState::Cancelled);
     if !is_end {
         return Err(Error::invalid("state", format!("a waiting invocation does not end as {}", finish.state)).into());
     }
     check_epoch(batch, finish.tenant, finish.epoch)?;
-    let mut live = waiting(batch.conn, finish.tenant, finish.invocation)?;
+    let mut live = waiting(batch, finish.tenant, finish.invocation)?;
     bury(batch, &mut live, finish.state, Some(finish.reason), finish.at)?;
     match finish.announce {
         true => Ok(Some(announce(batch, &live, Some(finish.reason), Some(finish.at), None, finish.at)?)),

@@ -28,7 +28,7 @@ fn read(row: &Row<'_>) -> Outcome<FunctionRecord> {
 }
 
 pub(super) fn put(
-    batch: &mut Batch<'_>,
+    batch: &mut Batch<'_, '_>,
     tenant: TenantId,
     name: &Name,
     config: &FunctionConfig,

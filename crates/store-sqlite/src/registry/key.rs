@@ -29,7 +29,7 @@ fn read(row: &Row<'_>) -> Outcome<KeyRecord> {
     })
 }
 
-pub(super) fn put(batch: &mut Batch<'_>, key: &NewKey, now: Timestamp) -> Outcome<KeyRecord> {
+pub(super) fn put(batch: &mut Batch<'_, '_>, key: &NewKey, now: Timestamp) -> Outcome<KeyRecord> {
     if let KeyScope::Tenant(tenant) = key.scope {
         tenant::check(batch.conn, tenant)?;
     }

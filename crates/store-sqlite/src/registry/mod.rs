@@ -81,7 +81,7 @@ fn one_more(rows_max: usize) -> i64 {
     i64::try_from(rows_max + 1).unwrap_or(i64::MAX)
 }
 
-impl Batch<'_> {
+impl Batch<'_, '_> {
     /// A new row's id. Noted down, since the row itself may be deleted and its id must not come back.
     pub(crate) fn register(&mut self, now: Timestamp) -> Outcome<i64> {
         let id = self.state.mint(now);
@@ -94,7 +94,7 @@ impl SqliteStore {
     /// A change of the registry: raises the revision with its commit.
     async fn change<T, F>(&self, mut verb: F) -> Result<T, Error>
     where
-        F: FnMut(&mut Batch<'_>) -> Outcome<T> + Send + 'static,
+        F: FnMut(&mut Batch<'_, '_>) -> Outcome<T> + Send + 'static,
         T: Send + 'static,
     {
         self.write(move |batch| {

@@ -30,7 +30,7 @@ fn read(row: &Row<'_>) -> Outcome<RuleRecord> {
 }
 
 pub(super) fn put(
-    batch: &mut Batch<'_>,
+    batch: &mut Batch<'_, '_>,
     owner: Option<TenantId>,
     name: &Name,
     spec: &RuleSpec,

@@ -19,7 +19,7 @@ fn read(row: &Row<'_>) -> Outcome<TenantRecord> {
 }
 
 pub(super) fn put(
-    batch: &mut Batch<'_>,
+    batch: &mut Batch<'_, '_>,
     name: &Name,
     spec: &TenantSpec,
     now: Timestamp,
