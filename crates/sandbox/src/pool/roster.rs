@@ -69,7 +69,8 @@ impl Roster {
         self.launcher.launch(Role::Runner { slots: self.slots_per_worker }).await
     }
 
-    /// Sends the job to the worker that suits best: one that has the image, unless another is much less busy.
+    /// Sends the job to the worker that suits best: the image's own seat, else one that has it loaded, unless another is
+    /// much less busy.
     pub(super) fn submit(&self, job: &Job) -> Result<Ticket, NoPlace> {
         loop {
             let Some(worker) = self.best_for(job)? else { return Err(NoPlace::Full) };
@@ -82,15 +83,21 @@ impl Roster {
 
     fn best_for(&self, job: &Job) -> Result<Option<Arc<Worker>>, NoPlace> {
         let seats = self.lock();
-        let mut workers = seats.workers.iter().flatten().peekable();
+        let mut workers =
+            seats.workers.iter().enumerate().filter_map(|(seat, taken)| Some((seat, taken.as_ref()?))).peekable();
         if workers.peek().is_none() {
             return Err(NoPlace::NoWorkers);
         }
-        let free = workers.filter(|worker| worker.has_room());
-        let Some(least) = free.clone().map(|worker| worker.busy()).min() else { return Ok(None) };
+        let free = workers.filter(|(_, worker)| worker.has_room());
+        let Some(least) = free.clone().map(|(_, worker)| worker.busy()).min() else { return Ok(None) };
         let most = least + least / AFFINITY_PART;
-        let suited = free.filter(|worker| worker.busy() <= most);
-        Ok(suited.min_by_key(|worker| (!worker.has_loaded(&job.image), worker.busy())).cloned())
+        let suited = free.filter(|(_, worker)| worker.busy() <= most);
+        // Sooner or later every worker has loaded every image; that each image has a seat of its own as well keeps the
+        // memories that have it mapped in one place, and an attempt there costs half.
+        let own_seat = usize::try_from(job.image.number).unwrap_or(0) % seats.workers.len();
+        let best =
+            suited.min_by_key(|(seat, worker)| (!worker.has_loaded(&job.image), *seat != own_seat, worker.busy()));
+        Ok(best.map(|(_, worker)| Arc::clone(worker)))
     }
 
     /// A worker for one attempt alone: the standby, if it is there.

@@ -8,8 +8,12 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAll
 const WASM_STACK_BYTES: usize = 4 << 20;
 /// An attempt's fiber: that stack, and what host calls need on top.
 const FIBER_STACK_BYTES: usize = WASM_STACK_BYTES + (512 << 10);
-/// Bytes of a slot's memory that are reset in place when an attempt ends, rather than given back to the kernel.
-const KEEP_RESIDENT_BYTES: usize = 8 << 20;
+/// Bytes of a memory that are reset in place when an attempt ends, rather than given back to the kernel: what a small
+/// function touches, and few enough that a worker whose every memory was filled holds half a GiB.
+const KEEP_RESIDENT_BYTES: usize = 2 << 20;
+/// Memories of a worker, however few attempts it runs at once. One that still has a function's image mapped costs half
+/// of one that has to map it anew, so there are more of them than slots: tenants that take turns find theirs warm.
+const MEMORIES_MIN: u32 = 256;
 /// Entries of a table, the most: the engine has 522 and cannot grow it.
 pub(super) const TABLE_ENTRIES_MAX: usize = 1024;
 /// Bytes from a snapshot's first to its last page that holds anything. Larger ones would be copied into place for every
@@ -37,12 +41,13 @@ pub(super) fn shared() -> Config {
 /// The worker's: `slots` attempts at once, from a pool of memories and stacks made beforehand.
 pub(super) fn pooling(slots: u32) -> Config {
     let mut pool = PoolingAllocationConfig::new();
+    let memories = slots.max(MEMORIES_MIN);
     // An attempt is two instances: the image, which defines the memory, and the engine on top of it.
     pool.total_core_instances(slots.saturating_mul(2));
-    pool.total_memories(slots);
+    pool.total_memories(memories);
     pool.total_tables(slots);
     pool.total_stacks(slots);
-    pool.max_unused_warm_slots(slots);
+    pool.max_unused_warm_slots(memories);
     pool.table_elements(TABLE_ENTRIES_MAX);
     pool.max_memory_size(usize::try_from(limit::MEMORY_MAX).unwrap_or(usize::MAX));
     pool.linear_memory_keep_resident(KEEP_RESIDENT_BYTES);
