@@ -1,5 +1,7 @@
 //! The embedded store against the suite of all backends, and against what only it promises.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod sqlite {
     mod conformance;
     mod durability;
