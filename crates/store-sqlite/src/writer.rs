@@ -4,7 +4,7 @@
 //! Not here: what the verbs do. Invariants: commands are carried out in the order they were handed over; nothing is
 //! answered or announced before it is durable; a batch that fails takes down only the command that broke it.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -156,10 +156,7 @@ impl Writer<'_> {
             if commands.len() >= BATCH_COMMANDS_MAX || bytes >= BATCH_BYTES_MAX {
                 return None;
             }
-            next = match self.messages.try_recv() {
-                Ok(message) => Some(message),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-            };
+            next = self.messages.try_recv().ok();
         }
     }
 
