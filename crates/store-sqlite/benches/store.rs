@@ -43,10 +43,12 @@ fn main() {
     }
 }
 
-fn report(bench: &str, value: f64, unit: &str, yardstick: &str, yardstick_value: f64, bar: &str) {
+/// `bar` is the greatest ratio that is good enough, where there is one.
+fn report(bench: &str, value: f64, unit: &str, yardstick: &str, yardstick_value: f64, bar: Option<f64>) {
+    let bar = bar.map_or("null".to_owned(), |bar| bar.to_string());
     println!(
         "{{\"bench\":\"{bench}\",\"value\":{value:.3},\"unit\":\"{unit}\",\"yardstick\":\"{yardstick}\",\
-         \"yardstick_value\":{yardstick_value:.3},\"ratio\":{:.2},\"bar\":\"{bar}\"}}",
+         \"yardstick_value\":{yardstick_value:.3},\"ratio\":{:.2},\"bar\":{bar}}}",
         value / yardstick_value
     );
 }
@@ -232,7 +234,14 @@ async fn accept(folder: &Path) {
         }
     }
     let (accepts, syncs) = (median(&mut accepts), median(&mut syncs));
-    report("store_accept_p50", accepts, "us", "fdatasync of the same bytes, preallocated", syncs, "<= 1.5");
+    report(
+        "one durable accept through the store, p50",
+        accepts,
+        "us",
+        "fdatasync of the same bytes, preallocated",
+        syncs,
+        Some(1.5),
+    );
     store.close().await.unwrap();
 }
 
@@ -331,7 +340,14 @@ async fn life_cycle(folder: &Path) {
     let wall = started.elapsed() - raw_took;
     let cycles = (rounds * BATCH) as f64;
     let (value, yardstick) = (spent.as_secs_f64() * 1e6 / cycles, spent_raw.as_secs_f64() * 1e6 / cycles);
-    report("store_life_cycle_cpu", value, "us", "raw log of the same bytes", yardstick, "<= 6");
+    report(
+        "life cycle in the store, batch 256, 100,000 tenants, CPU",
+        value,
+        "us",
+        "raw log of the same bytes",
+        yardstick,
+        Some(6.0),
+    );
     let total = ((rounds + warm) * BATCH) as f64;
     eprintln!("life cycles per second, generator included: {:.0}", total / wall.as_secs_f64());
     store.close().await.unwrap();
@@ -372,5 +388,5 @@ async fn clients(folder: &Path) {
         log.append(&bytes);
     }
     let raw = (BATCH * PER_CLIENT) as f64 / started.elapsed().as_secs_f64();
-    report("store_accepts_256_clients", rate, "accepts/s", "raw log, 256 records a sync", raw, "report");
+    report("accepts through the store, 256 clients", rate, "accepts/s", "raw log, 256 records a sync", raw, None);
 }
