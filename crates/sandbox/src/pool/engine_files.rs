@@ -33,6 +33,7 @@ pub(super) fn prepare(cache_dir: Option<&Path>) -> Result<EngineFiles, StartErro
     let code = match kept {
         Some(code) => code,
         None => {
+            tracing::info!("compiling the JavaScript engine: a few seconds, once per data folder and version");
             let code = compile_engine().map_err(|error| StartError::Engine(error.to_string()))?;
             if let (Some(dir), Some(path)) = (cache_dir, &path) {
                 // Without the cache the next start is slow, no more.
