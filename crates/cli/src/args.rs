@@ -51,6 +51,10 @@ pub(crate) enum Command {
     Demo(crate::demo::Options),
     /// Say which layers of isolation this machine allows
     Doctor(command::doctor::Options),
+    /// Print what makes a shell complete these commands
+    Completions(command::completions::Options),
+    /// Print or write the man pages
+    Man(command::man::Options),
     #[command(flatten)]
     Client(ClientCommand),
 }

@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod files;
 mod node;
+mod notify;
 mod print;
 mod telemetry;
 
@@ -39,6 +40,8 @@ fn main() -> ExitCode {
             Command::Serve(options) => command::serve::run(options).await,
             Command::Demo(options) => demo::run(options).await,
             Command::Doctor(options) => command::doctor::run(options, args.common.printer()).await,
+            Command::Completions(options) => command::completions::run(options),
+            Command::Man(options) => command::man::run(options),
             Command::Client(command) => command::run(command, &args.common).await,
         }
     });

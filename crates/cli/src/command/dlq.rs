@@ -23,6 +23,7 @@ pub(crate) enum Command {
     Redrive {
         /// Invocations; or --all
         ids: Vec<String>,
+        /// Every dead letter of the tenant
         #[arg(long, conflicts_with = "ids")]
         all: bool,
         #[command(flatten)]

@@ -21,6 +21,7 @@ pub(crate) enum Command {
     Explain { id: String },
     /// List events, newest first
     List {
+        /// One tenant's; everybody's when left out (operator)
         #[arg(long, short, env = "SUBLET_TENANT")]
         tenant: Option<Name>,
         #[command(flatten)]
@@ -28,6 +29,7 @@ pub(crate) enum Command {
     },
     /// Follow results as they come
     Tail {
+        /// One tenant's; everybody's when left out (operator)
         #[arg(long, short, env = "SUBLET_TENANT")]
         tenant: Option<Name>,
     },
@@ -38,10 +40,13 @@ pub(crate) struct PublishOptions {
     /// The whole event or an array: JSON, @file or - for standard input
     #[arg(conflicts_with_all = ["source", "detail_type", "detail"])]
     event: Option<String>,
+    /// Where it comes from: the name of your product or of a part of it
     #[arg(long, required_unless_present = "event")]
     source: Option<String>,
+    /// What happened, its `detail-type`
     #[arg(long = "type", required_unless_present = "event")]
     detail_type: Option<String>,
+    /// Whose event it is
     #[arg(long, short, env = "SUBLET_TENANT", required_unless_present = "event")]
     tenant: Option<Name>,
     /// JSON object, @file or - for standard input

@@ -1,14 +1,17 @@
 //! One command, one file.
 
+pub(crate) mod completions;
 pub(crate) mod deploy;
 pub(crate) mod dlq;
 pub(crate) mod doctor;
 pub(crate) mod event;
 pub(crate) mod function;
+pub(crate) mod health;
 pub(crate) mod invoke;
 pub(crate) mod key;
 pub(crate) mod layer;
 pub(crate) mod logs;
+pub(crate) mod man;
 pub(crate) mod rollback;
 pub(crate) mod rule;
 pub(crate) mod serve;
@@ -63,6 +66,8 @@ pub(crate) enum ClientCommand {
     /// Publish common code for tenants' functions to import
     #[command(subcommand)]
     Layer(layer::Command),
+    /// Say whether the server is ready for requests
+    Health,
 }
 
 pub(crate) async fn run(command: ClientCommand, common: &Common) -> Result<ExitCode> {
@@ -81,6 +86,7 @@ pub(crate) async fn run(command: ClientCommand, common: &Common) -> Result<ExitC
         ClientCommand::Key(command) => key::run(command, &client, printer).await,
         ClientCommand::Webhook(command) => webhook::run(command, &client, printer).await,
         ClientCommand::Layer(command) => layer::run(command, &client, printer).await,
+        ClientCommand::Health => health::run(&client, printer).await,
     }
 }
 

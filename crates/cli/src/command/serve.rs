@@ -14,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
 use crate::node::Node;
+use crate::notify;
 use crate::telemetry;
 
 /// What a second signal ends the process with: the shell's number for SIGTERM.
@@ -63,11 +64,13 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     }
     // The line that whoever started this waits for.
     println!("listening on http://{address}");
+    notify::tell(notify::READY);
 
     let server = ServerConfig { prices: config.prices.clone(), ..ServerConfig::default() };
     let state = AppState::new(node.engine.clone(), server);
     let stop = async move {
         signals.next().await;
+        notify::tell(notify::STOPPING);
         tracing::info!("ending: letting what runs finish; a second signal ends at once");
         tokio::spawn(async move {
             signals.next().await;

@@ -16,6 +16,7 @@ pub(crate) enum Command {
     /// Make or replace a webhook; its secret is shown when it is made
     Put {
         name: Name,
+        /// The address that is called
         #[arg(long = "to")]
         target: String,
         /// `host:port` that may be reached although it is private; repeatable
