@@ -59,7 +59,7 @@ pub fn minted_at(raw: i64) -> Timestamp {
     Timestamp::from_millis((raw >> (NODE_BITS + SEQUENCE_BITS)) + EPOCH_MS)
 }
 
-// Seven ids that differ in name and prefix only; a macro keeps them from drifting apart.
+// Ids that differ in name and prefix only; a macro keeps them from drifting apart.
 macro_rules! id_types {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
@@ -134,6 +134,8 @@ id_types! {
     AttemptId = "att_";
     DeliveryId = "dlv_";
     KeyId = "key_";
+    /// A line of the audit log. Minted by the store's writer, like an attempt's.
+    AuditId = "aud_";
 }
 
 /// Mints ids for one node: strictly growing, even when the clock stands still or steps back.

@@ -22,7 +22,7 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{Error, ErrorKind};
 pub use event::{Envelope, EventInput};
 pub use function::{Destinations, FunctionConfig, Runtime};
-pub use id::{AttemptId, DeliveryId, EventId, FunctionId, IdMint, InvocationId, KeyId, RuleId, TenantId};
+pub use id::{AttemptId, AuditId, DeliveryId, EventId, FunctionId, IdMint, InvocationId, KeyId, RuleId, TenantId};
 pub use invocation::{EndReason, InvocationState, Outcome, Transition};
 pub use name::{Name, NameError};
 pub use policy::RetryPolicy;

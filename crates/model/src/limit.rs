@@ -60,6 +60,8 @@ pub const RULES_PER_TENANT_MAX: usize = 300;
 pub const RULES_OPERATOR_MAX: usize = 2_000;
 /// Functions of one tenant.
 pub const FUNCTIONS_PER_TENANT_MAX: usize = 200;
+/// Keys of one tenant, and of the operator.
+pub const KEYS_PER_SCOPE_MAX: usize = 100;
 /// Starts of one invocation that were never settled, before it is dead-lettered.
 pub const STARTS_WITHOUT_SETTLE_MAX: u32 = 5;
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod sqlite {
+    mod audit;
     mod conformance;
     mod durability;
     mod hostile;

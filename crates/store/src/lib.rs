@@ -8,11 +8,13 @@
 //!   way and the change may stand: repeat the verb, or look;
 //! - a tenant's rows are reached only through a verb that was handed that tenant's id.
 
+pub mod audit;
 pub mod bus;
 pub mod code;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod delivery;
+pub mod key;
 pub mod ledger;
 pub mod memory;
 pub mod page;
@@ -23,11 +25,13 @@ pub mod shard;
 use async_trait::async_trait;
 pub use sublet_model::{Error, Timestamp};
 
+pub use audit::{Audit, AuditEnd, AuditFilter, AuditRecord, NewAudit};
 pub use bus::{Bus, EventRecord, EventStatus, Identity, NewEvent, Published, RejectReason};
 pub use code::{CodeStore, ObjectHash};
 pub use delivery::{
     Deliveries, DeliveryAttempt, DeliveryNext, DeliveryRecord, DeliveryState, NewDelivery, PendingDelivery,
 };
+pub use key::{FormerSecret, KeyRate, KeyRecord, KeyRole, KeyScope, KeyUse, Keys, NewKey, Standing};
 pub use ledger::{Ledger, UsageQuery, UsageRow};
 pub use memory::MemoryStore;
 pub use page::{Listing, Page};
@@ -36,14 +40,14 @@ pub use queue::{
     OutboxLine, Queue, Selection, Settle, Settled, Waiting, Work,
 };
 pub use registry::{
-    FunctionRecord, KeyRecord, KeyScope, LayerRecord, NewKey, NewVersion, Registry, RuleRecord, TenantRecord,
-    TenantSpec, TenantStatus, VersionRecord, WebhookRecord, WebhookSpec,
+    FunctionRecord, LayerRecord, NewVersion, Registry, RuleRecord, TenantRecord, TenantSpec, TenantStatus,
+    VersionRecord, WebhookRecord, WebhookSpec,
 };
 pub use shard::{Ownership, SHARDS, ShardId, shard_of};
 
-/// Everything the engine needs kept. A backend implements the five parts.
+/// Everything the engine needs kept. A backend implements the parts.
 #[async_trait]
-pub trait Store: Registry + Bus + Queue + Deliveries + Ledger + Send + Sync + 'static {
+pub trait Store: Registry + Keys + Bus + Queue + Deliveries + Ledger + Audit + Send + Sync + 'static {
     /// Background upkeep: flush ledger sums, seal and drop history partitions older than `retain_from`, checkpoint.
     ///
     /// Contract: safe to call at any time and to skip; changes no answer but for history dropped as too old.

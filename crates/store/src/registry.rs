@@ -1,8 +1,8 @@
-//! Who there is and what they set up: tenants, functions, versions, aliases, rules, webhooks, layers, keys.
+//! Who there is and what they set up: tenants, functions, versions, aliases, rules, webhooks, layers. Keys have their own part.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use sublet_model::{Error, FunctionConfig, FunctionId, KeyId, Name, Quota, RuleId, RuleSpec, TenantId, Timestamp};
+use sublet_model::{Error, FunctionConfig, FunctionId, Name, Quota, RuleId, RuleSpec, TenantId, Timestamp};
 
 use crate::code::ObjectHash;
 use crate::page::{Listing, Page};
@@ -118,29 +118,6 @@ pub struct LayerRecord {
     pub created: Timestamp,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum KeyScope {
-    Operator,
-    Tenant(TenantId),
-}
-
-/// A key without its secret: only the SHA-256 of the secret is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyRecord {
-    pub id: KeyId,
-    pub scope: KeyScope,
-    pub label: String,
-    pub hash: [u8; 32],
-    pub created: Timestamp,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewKey {
-    pub scope: KeyScope,
-    pub label: String,
-    pub hash: [u8; 32],
-}
-
 /// The store's first part. Ids are minted inside; names are unique per owner. Deleting what is not there is `NotFound`,
 /// and so is changing or adding to what is not there, or is another tenant's. Lists of functions are by name,
 /// ascending.
@@ -250,11 +227,4 @@ pub trait Registry {
     async fn layer(&self, name: &Name, number: Option<u32>) -> Result<Option<LayerRecord>, Error>;
     /// The newest of each, by name.
     async fn layers(&self) -> Result<Vec<LayerRecord>, Error>;
-
-    /// `Conflict` when there is a key of that hash.
-    async fn put_key(&self, key: NewKey, now: Timestamp) -> Result<KeyRecord, Error>;
-    /// Oldest first. `None`: all.
-    async fn keys(&self, scope: Option<KeyScope>) -> Result<Vec<KeyRecord>, Error>;
-    async fn key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<KeyRecord>, Error>;
-    async fn delete_key(&self, id: KeyId) -> Result<KeyRecord, Error>;
 }

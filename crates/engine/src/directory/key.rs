@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sublet_model::{Error, KeyId};
+use sublet_model::{Error, KeyId, Timestamp};
 use sublet_store::{KeyRecord, NewKey};
 
 use super::Directory;
@@ -25,10 +25,23 @@ impl Directory {
         .await
     }
 
+    /// Contract: once it returns, the new secret lets in, the one before it until `former_until`, and none else.
+    pub async fn rotate_key(&self, id: KeyId, hash: [u8; 32], former_until: Timestamp) -> Result<KeyRecord, Error> {
+        // The secret before the former one leaves too, and only the store knew it: all are looked up anew.
+        self.write(self.store.rotate_key(id, hash, former_until, self.clock.now()), |directory, _| {
+            locked(&directory.held).keys.clear();
+        })
+        .await
+    }
+
     /// Contract: once it returns, no request gets in by that key.
     pub async fn delete_key(&self, id: KeyId) -> Result<KeyRecord, Error> {
-        self.write(self.store.delete_key(id), |directory, record| {
-            locked(&directory.held).keys.remove(&record.hash);
+        self.write(self.store.delete_key(id, self.clock.now()), |directory, record| {
+            let mut held = locked(&directory.held);
+            held.keys.remove(&record.hash);
+            if let Some(former) = record.former {
+                held.keys.remove(&former.hash);
+            }
         })
         .await
     }

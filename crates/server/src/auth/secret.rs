@@ -68,7 +68,7 @@ pub async fn ensure_operator_key(
             Some(key) if key.scope == KeyScope::Operator => {}
             Some(_) => return Err(Error::invalid("SUBLET_OPERATOR_KEY", "is a tenant's key")),
             None => {
-                let key = NewKey { scope: KeyScope::Operator, label: "SUBLET_OPERATOR_KEY".to_owned(), hash };
+                let key = NewKey::new(KeyScope::Operator, "SUBLET_OPERATOR_KEY", hash);
                 store.put_key(key, now).await?;
             }
         }
@@ -78,7 +78,7 @@ pub async fn ensure_operator_key(
         return Ok(None);
     }
     let secret = mint(KeyScope::Operator)?;
-    let key = NewKey { scope: KeyScope::Operator, label: "first".to_owned(), hash: hash_of(secret.reveal()) };
+    let key = NewKey::new(KeyScope::Operator, "first", hash_of(secret.reveal()));
     store.put_key(key, now).await?;
     Ok(Some(secret))
 }

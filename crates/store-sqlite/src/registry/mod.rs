@@ -10,12 +10,13 @@ mod webhook;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, Statement};
-use sublet_model::{Error, FunctionConfig, FunctionId, KeyId, Name, RuleSpec, TenantId, Timestamp};
+use sublet_model::{Error, FunctionConfig, FunctionId, Name, RuleSpec, TenantId, Timestamp};
 use sublet_store::{
-    FunctionRecord, KeyRecord, KeyScope, LayerRecord, Listing, NewKey, NewVersion, ObjectHash, Page, Registry,
-    RuleRecord, TenantRecord, TenantSpec, VersionRecord, WebhookRecord, WebhookSpec,
+    FunctionRecord, LayerRecord, Listing, NewVersion, ObjectHash, Page, Registry, RuleRecord, TenantRecord, TenantSpec,
+    VersionRecord, WebhookRecord, WebhookSpec,
 };
 
+pub(crate) use key::{address_of, scope_column, scope_of};
 pub(crate) use tenant::by_name as tenant_named;
 
 use crate::command::Batch;
@@ -92,7 +93,7 @@ impl Batch<'_, '_> {
 
 impl SqliteStore {
     /// A change of the registry: raises the revision with its commit.
-    async fn change<T, F>(&self, mut verb: F) -> Result<T, Error>
+    pub(super) async fn change<T, F>(&self, mut verb: F) -> Result<T, Error>
     where
         F: FnMut(&mut Batch<'_, '_>) -> Outcome<T> + Send + 'static,
         T: Send + 'static,
@@ -290,22 +291,5 @@ impl Registry for SqliteStore {
 
     async fn layers(&self) -> Result<Vec<LayerRecord>, Error> {
         self.read(layer::newest).await
-    }
-
-    async fn put_key(&self, key: NewKey, now: Timestamp) -> Result<KeyRecord, Error> {
-        self.change(move |batch| key::put(batch, &key, now)).await
-    }
-
-    async fn keys(&self, scope: Option<KeyScope>) -> Result<Vec<KeyRecord>, Error> {
-        self.read(move |conn| key::list(conn, scope)).await
-    }
-
-    async fn key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<KeyRecord>, Error> {
-        let hash = *hash;
-        self.read(move |conn| key::by_hash(conn, &hash)).await
-    }
-
-    async fn delete_key(&self, id: KeyId) -> Result<KeyRecord, Error> {
-        self.change(move |batch| key::delete(batch.conn, id)).await
     }
 }

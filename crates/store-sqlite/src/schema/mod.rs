@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use sublet_model::Error;
 
 /// In order; the first is version 1.
-const MIGRATIONS: [&str; 1] = [include_str!("0001.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("0001.sql"), include_str!("0002.sql")];
 
 /// The tables of one hour, `{hour}` standing for its number. A migration that changes it also changes the hours there are.
 pub(crate) const HOUR: &str = include_str!("hour.sql");

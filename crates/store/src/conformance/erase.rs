@@ -25,9 +25,9 @@ pub(super) async fn a_deleted_tenant_is_gone_with_what_it_set_up(world: &mut Wor
     let rule = r#"{"pattern": {"source": ["a"]}, "targets": [{"function": {"name": "enrich"}}]}"#;
     let rule = serde_json::from_str(rule).unwrap();
     world.store().put_rule(Some(acme.id), &name("tag"), rule, world.now).await.unwrap();
-    let key = NewKey { scope: KeyScope::Tenant(acme.id), label: "ci".to_owned(), hash: [1; 32] };
+    let key = NewKey::new(KeyScope::Tenant(acme.id), "ci", [1; 32]);
     world.store().put_key(key, world.now).await.unwrap();
-    let operator = NewKey { scope: KeyScope::Operator, label: "ops".to_owned(), hash: [2; 32] };
+    let operator = NewKey::new(KeyScope::Operator, "ops", [2; 32]);
     world.store().put_key(operator, world.now).await.unwrap();
     delete(world, &acme).await;
 

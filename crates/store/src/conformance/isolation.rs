@@ -125,8 +125,7 @@ pub(super) async fn listings_never_show_another_tenants_rows(world: &mut World) 
         world.dead(&acme).await;
         world.dead(&zeta).await;
     }
-    let key =
-        |tenant: &Tenant, hash| NewKey { scope: KeyScope::Tenant(tenant.id), label: "ci".to_owned(), hash: [hash; 32] };
+    let key = |tenant: &Tenant, hash| NewKey::new(KeyScope::Tenant(tenant.id), "ci", [hash; 32]);
     world.store().put_key(key(&acme, 1), world.now).await.unwrap();
     world.store().put_key(key(&zeta, 2), world.now).await.unwrap();
     let (store, all) = (world.store(), InvocationFilter::default());

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a case fails by panicking, like any test")]
 
 mod arrivals;
+mod audit;
 mod cancel;
 mod claim;
 mod dead_letter;
@@ -17,6 +18,7 @@ mod erase;
 mod finish;
 mod function;
 mod isolation;
+mod key;
 mod ledger;
 mod lifecycle;
 mod listing;
@@ -212,6 +214,24 @@ macro_rules! conformance_tests {
             adding_to_a_tenant_that_is_not_there_is_not_found
             every_change_raises_the_revision_and_wakes_who_waits
             ids_grow_with_time
+        }
+        key {
+            a_key_comes_back_as_it_was_made
+            an_expired_key_is_found_and_stands_as_expired
+            a_rotated_key_is_found_by_both_secrets_and_the_former_has_an_end
+            a_second_rotation_forgets_the_former_secret_but_one
+            what_cannot_be_rotated_is_refused
+            there_are_never_more_keys_than_the_limit_however_many_ask_at_once
+            expired_keys_make_room_for_new_ones
+            one_key_that_administers_is_left_however_many_are_deleted_at_once
+            uses_are_noted_without_a_change_of_the_registry
+        }
+        audit {
+            a_line_is_there_before_its_end_and_after_a_crash
+            a_line_ends_once
+            lines_are_found_by_tenant_key_operation_and_time_newest_first
+            lines_outlive_their_tenant_and_are_not_its_successors
+            only_age_removes_a_line
         }
         function {
             a_function_is_made_and_replaced_under_one_id

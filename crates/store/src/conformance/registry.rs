@@ -23,7 +23,7 @@ fn webhook_spec(url: &str) -> WebhookSpec {
 }
 
 fn key(scope: KeyScope, hash: u8) -> NewKey {
-    NewKey { scope, label: format!("key {hash}"), hash: [hash; 32] }
+    NewKey::new(scope, format!("key {hash}"), [hash; 32])
 }
 
 pub(super) async fn a_tenant_is_made_and_replaced_under_one_id(world: &mut World) {
@@ -164,7 +164,7 @@ pub(super) async fn a_key_is_found_by_its_hash_until_deleted(world: &mut World) 
     assert_eq!(of_acme, [made[1].clone(), made[3].clone()]);
     assert_eq!(world.store().key_by_hash(&[9; 32]).await.unwrap(), None);
 
-    assert_eq!(world.store().delete_key(made[1].id).await.unwrap(), made[1]);
+    assert_eq!(world.store().delete_key(made[1].id, world.now).await.unwrap(), made[1]);
     world.restart().await;
     assert_eq!(world.store().key_by_hash(&[2; 32]).await.unwrap(), None);
     assert_eq!(world.store().keys(None).await.unwrap().len(), 3);
@@ -189,7 +189,7 @@ pub(super) async fn deleting_what_is_not_there_is_not_found(world: &mut World) {
     assert_eq!(refusal(store.delete_rule(None, &none).await), ErrorKind::NotFound);
     assert_eq!(refusal(store.delete_rule(Some(acme.id), &none).await), ErrorKind::NotFound);
     assert_eq!(refusal(store.delete_webhook(&none).await), ErrorKind::NotFound);
-    assert_eq!(refusal(store.delete_key(key).await), ErrorKind::NotFound);
+    assert_eq!(refusal(store.delete_key(key, world.now).await), ErrorKind::NotFound);
     assert_eq!(store.revision(), before, "nothing changed");
 }
 

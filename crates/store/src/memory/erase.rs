@@ -5,7 +5,7 @@ use sublet_model::{EndReason, Error, InvocationState, Name, Timestamp};
 
 use super::State;
 use crate::delivery::DeliveryState;
-use crate::registry::KeyScope;
+use crate::key::KeyScope;
 
 impl State {
     pub(super) fn delete_tenant(&mut self, name: &Name, now: Timestamp) -> Result<(), Error> {
@@ -17,7 +17,8 @@ impl State {
         registry.functions.retain(|(owner, _), _| *owner != tenant);
         registry.function_names.retain(|(owner, _), _| *owner != tenant);
         registry.rules.retain(|(owner, _), _| *owner != Some(tenant));
-        registry.keys.retain(|_, key| key.scope != KeyScope::Tenant(tenant));
+
+        self.keys.rows.retain(|_, key| key.scope != KeyScope::Tenant(tenant));
 
         let queue = &mut self.queue;
         for invocation in queue.of_tenant_mut(tenant).filter(|invocation| !invocation.record.state.is_final()) {

@@ -18,6 +18,7 @@ pub enum Verb {
     Redrive,
     Cancel,
     SettleDelivery,
+    Audit,
 }
 
 impl fmt::Display for Verb {
@@ -35,6 +36,7 @@ impl fmt::Display for Verb {
             Verb::Redrive => "redrive",
             Verb::Cancel => "cancel",
             Verb::SettleDelivery => "settle_delivery",
+            Verb::Audit => "audit",
         };
         f.write_str(name)
     }

@@ -10,10 +10,12 @@
 //! - the state outlives the handle. A simulated crash drops the engine and its handle and goes on with
 //!   [`MemoryStore::reopen`] of a kept one: committed rows are there, receivers are not.
 
+mod audit;
 mod bus;
 mod delivery;
 mod erase;
 mod fault;
+mod key;
 mod lease;
 mod ledger;
 mod listing;
@@ -37,6 +39,8 @@ struct State {
     /// Registry ids and attempt ids. One mint, because the in-memory store has one owner at a time.
     mint: IdMint,
     registry: registry::Rows,
+    keys: key::Rows,
+    audit: audit::Rows,
     bus: bus::Rows,
     queue: queue::Rows,
     deliveries: delivery::Rows,
@@ -48,6 +52,8 @@ impl State {
         State {
             mint: IdMint::new(0, 0),
             registry: registry::Rows::default(),
+            keys: key::Rows::default(),
+            audit: audit::Rows::default(),
             bus: bus::Rows::default(),
             queue: queue::Rows::default(),
             deliveries: delivery::Rows::default(),

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use sublet_model::{Error, FunctionConfig, FunctionId, KeyId, Name, RuleId, RuleSpec, TenantId, Timestamp};
+use sublet_model::{Error, FunctionConfig, FunctionId, Name, RuleId, RuleSpec, TenantId, Timestamp};
 
 use super::{MemoryStore, State, listing};
 use crate::code::ObjectHash;
 use crate::page::{Listing, Page};
 use crate::registry::{
-    FunctionRecord, KeyRecord, KeyScope, LayerRecord, NewKey, NewVersion, Registry, RuleRecord, TenantRecord,
-    TenantSpec, VersionRecord, WebhookRecord, WebhookSpec,
+    FunctionRecord, LayerRecord, NewVersion, Registry, RuleRecord, TenantRecord, TenantSpec, VersionRecord,
+    WebhookRecord, WebhookSpec,
 };
 
 /// The alias that attempts resolve; `FunctionRecord::live` is its copy.
@@ -31,7 +31,6 @@ pub(super) struct Rows {
     pub(super) rules: BTreeMap<(Option<TenantId>, Name), RuleRecord>,
     webhooks: BTreeMap<Name, WebhookRecord>,
     layers: BTreeMap<Name, Vec<LayerRecord>>,
-    pub(super) keys: BTreeMap<KeyId, KeyRecord>,
 }
 
 impl Rows {
@@ -48,7 +47,7 @@ impl Rows {
         self.functions.get_mut(&(tenant, id)).ok_or_else(|| Error::not_found(format!("function {id}")))
     }
 
-    fn check_tenant(&self, tenant: TenantId) -> Result<(), Error> {
+    pub(super) fn check_tenant(&self, tenant: TenantId) -> Result<(), Error> {
         if self.tenants.contains_key(&tenant) {
             return Ok(());
         }
@@ -153,19 +152,6 @@ impl State {
         let record = WebhookRecord { name: name.clone(), spec, secrets: secrets.unwrap_or(kept), created };
         self.registry.webhooks.insert(name.clone(), record.clone());
         (record, made)
-    }
-
-    fn put_key(&mut self, key: NewKey, now: Timestamp) -> Result<KeyRecord, Error> {
-        if let KeyScope::Tenant(tenant) = key.scope {
-            self.registry.check_tenant(tenant)?;
-        }
-        if self.registry.keys.values().any(|known| known.hash == key.hash) {
-            return Err(Error::conflict("there is a key of that hash"));
-        }
-        let id = KeyId::from_raw(self.mint.next(now));
-        let record = KeyRecord { id, scope: key.scope, label: key.label, hash: key.hash, created: now };
-        self.registry.keys.insert(id, record.clone());
-        Ok(record)
     }
 }
 
@@ -407,23 +393,5 @@ impl Registry for MemoryStore {
 
     async fn layers(&self) -> Result<Vec<LayerRecord>, Error> {
         Ok(self.read(|state| state.registry.layers.values().filter_map(|versions| versions.last().cloned()).collect()))
-    }
-
-    async fn put_key(&self, key: NewKey, now: Timestamp) -> Result<KeyRecord, Error> {
-        self.register(|state| state.put_key(key, now)).await
-    }
-
-    async fn keys(&self, scope: Option<KeyScope>) -> Result<Vec<KeyRecord>, Error> {
-        let fits = |key: &&KeyRecord| scope.is_none_or(|scope| key.scope == scope);
-        Ok(self.read(|state| state.registry.keys.values().filter(fits).cloned().collect()))
-    }
-
-    async fn key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<KeyRecord>, Error> {
-        Ok(self.read(|state| state.registry.keys.values().find(|key| key.hash == *hash).cloned()))
-    }
-
-    async fn delete_key(&self, id: KeyId) -> Result<KeyRecord, Error> {
-        self.register(|state| state.registry.keys.remove(&id).ok_or_else(|| Error::not_found(format!("key {id}"))))
-            .await
     }
 }
