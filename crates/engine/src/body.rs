@@ -4,6 +4,7 @@ use std::hash::Hash;
 use std::sync::Mutex;
 
 use bytes::Bytes;
+use sublet_model::TraceContext;
 use sublet_store::Work;
 
 use crate::cache::Cache;
@@ -26,9 +27,16 @@ impl Weight for Work {
     }
 }
 
-impl Weight for Bytes {
+/// What a delivery carries: the event's envelope, and the trace it belongs to.
+#[derive(Debug, Clone)]
+pub(crate) struct Carried {
+    pub(crate) body: Bytes,
+    pub(crate) trace_context: Option<TraceContext>,
+}
+
+impl Weight for Carried {
     fn bytes(&self) -> usize {
-        self.len()
+        self.body.len()
     }
 }
 

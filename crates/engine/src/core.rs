@@ -3,13 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use sublet_model::{Clock, EventId, InvocationId, TenantId};
 use sublet_sandbox::Sandbox;
 use sublet_store::{CodeStore, Ownership, Store, Work, shard_of};
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::body::Bodies;
+use crate::body::{Bodies, Carried};
 use crate::chance::{Chance, locked};
 use crate::config::EngineConfig;
 use crate::delivery::DeliveryGauge;
@@ -19,6 +18,7 @@ use crate::outbox::Outbox;
 use crate::quarantine::Crashes;
 use crate::queue::Queues;
 use crate::runnable::Runnables;
+use crate::span::Tracing;
 use crate::stream::Stream;
 
 pub(crate) struct Core {
@@ -33,13 +33,14 @@ pub(crate) struct Core {
     pub(crate) ownership: Mutex<Ownership>,
     pub(crate) queues: Queues,
     pub(crate) bodies: Bodies<InvocationId, Work>,
-    pub(crate) delivery_bodies: Bodies<EventId, Bytes>,
+    pub(crate) delivery_bodies: Bodies<EventId, Carried>,
     pub(crate) runnables: Runnables,
     pub(crate) leases: Leases,
     pub(crate) crashes: Crashes,
     pub(crate) outbox: Outbox,
     pub(crate) deliveries: DeliveryGauge,
     pub(crate) stream: Arc<Stream>,
+    pub(crate) tracing: Tracing,
     /// Numbers that need only be unique within this process.
     pub(crate) numbers: AtomicU64,
     /// Everything that runs for this engine. Its size is bounded by slots, invoke slots and the few loops.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sublet_model::{Clock, EndReason, Error, EventId, EventInput, Name, TenantId};
+use sublet_model::{Clock, EndReason, Error, EventId, EventInput, Name, TenantId, TraceContext};
 use sublet_sandbox::Sandbox;
 use sublet_store::{Balance, CodeStore, LayerRecord, Selection, Store, TenantRecord, VersionRecord};
 use tokio::task::JoinSet;
@@ -25,6 +25,7 @@ use crate::publish::Receipt;
 use crate::quarantine::Crashes;
 use crate::queue::Queues;
 use crate::runnable::Runnables;
+use crate::span::{OpenSpan, SpanAttribute, Tracing};
 use crate::stats::Stats;
 use crate::stream::{ResultStream, Stream, StreamFilter};
 
@@ -62,6 +63,11 @@ const DELIVERY_BODIES_BYTES_MAX: usize = 16 << 20;
 impl Engine {
     /// Takes the shards, rebuilds the queues from the store and starts working. Must be called within a tokio runtime.
     pub async fn start(parts: EngineParts) -> Result<Engine, Error> {
+        Engine::start_traced(parts, Tracing::off()).await
+    }
+
+    /// The same, and hands the spans of what it does to a sink.
+    pub async fn start_traced(parts: EngineParts, tracing: Tracing) -> Result<Engine, Error> {
         let EngineParts { store, code, sandbox, clock, random_seed, config } = parts;
         let now = clock.now();
         // First of all: from here on every earlier owner is fenced off.
@@ -83,6 +89,7 @@ impl Engine {
             outbox: Outbox::new(),
             deliveries: DeliveryGauge::default(),
             stream: Stream::new(),
+            tracing,
             numbers: AtomicU64::new(0),
             tasks: Mutex::new(JoinSet::new()),
             store,
@@ -113,6 +120,17 @@ impl Engine {
     /// with another body, `Throttled` when the tenant's backlog is full. Errors of the call: nothing was published.
     pub async fn publish(&self, events: Vec<EventInput>) -> Result<Vec<Result<Receipt, Error>>, Error> {
         self.core.publish(events).await
+    }
+
+    /// The trace that the events of a request belong to, from what the request's headers said; and the request's own
+    /// span, where it is recorded.
+    pub fn begin_trace(&self, remote: Option<TraceContext>) -> (Option<TraceContext>, Option<OpenSpan>) {
+        self.core.begin_trace(remote)
+    }
+
+    /// The request is answered. `error`: why it failed by a fault of ours, in a few words.
+    pub fn end_span(&self, open: OpenSpan, name: &'static str, attributes: Vec<SpanAttribute>, error: Option<String>) {
+        self.core.end_span(open, name, attributes, error);
     }
 
     /// All that became of an event, with reasons. `NotFound` also for an event that is not the viewer's.

@@ -157,7 +157,7 @@ impl Core {
         let report = match code {
             Ok(runnable) => {
                 let seed = self.chance.bits64();
-                let attempt = runnable.attempt(lease.invocation.to_string(), payload, seed, false);
+                let attempt = runnable.attempt(lease.invocation.to_string(), payload, seed, false, None);
                 self.run_in_sandbox(attempt).await
             }
             Err(failure) => failed(Outcome::Failed, failure),

@@ -13,7 +13,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sublet_model::event::{DETAIL_TYPE_FAILED, DETAIL_TYPE_SUCCEEDED, SOURCE_SUBLET};
-use sublet_model::{Envelope, Error, EventId, EventInput, InvocationId, InvocationState, Timestamp, Usage, limit};
+use sublet_model::{
+    Envelope, Error, EventId, EventInput, InvocationId, InvocationState, Timestamp, TraceContext, Usage, limit,
+};
 use sublet_pattern::EventView;
 use sublet_store::{
     EventStatus, Identity, InvocationRecord, NewEvent, OutboxLine, Published, RejectReason, TenantRecord,
@@ -191,18 +193,20 @@ impl Core {
         Ok(results)
     }
 
-    /// What the publisher called the event that was invoked for; Sublet's own id when it was erased meanwhile.
-    async fn request_id(&self, invocation: &InvocationRecord) -> Result<Option<String>, Error> {
-        let Some(event) = invocation.event else { return Ok(None) };
-        let body = match self.bodies.get(&invocation.id) {
+    /// What the publisher called the event that was invoked for (Sublet's own id when it was erased meanwhile), and the
+    /// trace it belongs to.
+    async fn request_of(&self, invocation: &InvocationRecord) -> Result<(Option<String>, Option<TraceContext>), Error> {
+        let Some(event) = invocation.event else { return Ok((None, None)) };
+        let found = match self.bodies.get(&invocation.id) {
             Some(work) => {
                 self.bodies.remove(&invocation.id);
-                Some(work.body)
+                Some((work.body, work.trace_context))
             }
-            None => self.store.delivery_body(event).await?,
+            None => self.store.event(event).await?.map(|record| (record.body, record.trace_context)),
         };
-        let request = body.and_then(|body| serde_json::from_slice::<Request>(&body).ok());
-        Ok(Some(request.map_or_else(|| event.to_string(), |request| request.id)))
+        let (body, trace_context) = found.unwrap_or_default();
+        let request = serde_json::from_slice::<Request>(&body).ok();
+        Ok((Some(request.map_or_else(|| event.to_string(), |request| request.id)), trace_context))
     }
 
     async fn result_event(
@@ -218,7 +222,12 @@ impl Core {
             None => invocation.function.to_string(),
         };
         let id = EventId::from_raw(self.chance.id(now));
-        let request = self.request_id(invocation).await?;
+        let (request, caused_by) = self.request_of(invocation).await?;
+        // The result is the last attempt's doing; of what ended without one, the event's.
+        let trace_context = match &line.attempt {
+            Some(attempt) => self.attempt_context(caused_by.as_ref(), invocation.id, attempt.number),
+            None => caused_by,
+        };
         let envelope = envelope_of(line, tenant, &name, request, now)?;
         let body = Bytes::from(serde_json::to_vec(&envelope).map_err(Error::internal)?);
         let depth = line.depth.saturating_add(1);
@@ -230,6 +239,7 @@ impl Core {
             depth,
             status: EventStatus::Unmatched,
             trace: Bytes::new(),
+            trace_context,
             body: body.clone(),
             invocations: Vec::new(),
             deliveries: Vec::new(),
@@ -317,6 +327,7 @@ fn envelope_of(
         tenant: tenant.name.to_string(),
         resources: Vec::new(),
         detail: serde_json::value::to_raw_value(&detail).map_err(Error::internal)?,
+        trace_context: None,
     };
     Ok(Envelope::of(input, "", now))
 }

@@ -8,6 +8,7 @@ use sublet_model::{Envelope, Error, ErrorKind, EventId, EventInput, TenantId, Ti
 use sublet_pattern::EventView;
 use sublet_store::{EventStatus, NewEvent, Published, RejectReason, TenantStatus, Work};
 
+use crate::body::Carried;
 use crate::core::Core;
 use crate::identity::identity_of;
 
@@ -28,6 +29,10 @@ impl Core {
             return Err(Error::invalid("", format!("must have at most {most} events")));
         }
         let now = self.clock.now();
+        // Events of one request belong to one trace, as a rule; its steps are spans of the first one's.
+        let first = inputs.first().and_then(|input| input.trace_context.clone());
+        let traced = first.filter(|context| self.sink_for(Some(context)).is_some());
+        let began_ns = traced.as_ref().map(|_| self.clock.now_ns());
         let mut reserved = Reserved { core: self, counts: HashMap::new() };
         let mut answers: Vec<Result<Receipt, Error>> = Vec::with_capacity(inputs.len());
         let mut events = Vec::with_capacity(inputs.len());
@@ -51,7 +56,12 @@ impl Core {
         for event in &events {
             self.remember_bodies(event);
         }
+        let traced = traced.as_ref().zip(began_ns);
+        let dispatched_ns = traced.map(|(context, began_ns)| self.record_step("dispatch", context, began_ns));
         let published = self.store.publish(events, now).await?;
+        if let Some((context, dispatched_ns)) = traced.map(|(context, _)| context).zip(dispatched_ns) {
+            self.record_step("store.publish", context, dispatched_ns);
+        }
         let mut accepted = 0;
         for (place, outcome) in places.into_iter().zip(published) {
             let Some(answer) = answers.get_mut(place) else { continue };
@@ -76,6 +86,7 @@ impl Core {
         }
         let id = EventId::from_raw(self.chance.id(now));
         let identity = identity_of(&input);
+        let trace_context = input.trace_context.clone();
         let tenant = self.directory.tenant(&input.tenant).await?;
         let envelope = Envelope::of(input, &id.to_string(), now);
         let body = Bytes::from(serde_json::to_vec(&envelope).map_err(Error::internal)?);
@@ -99,6 +110,7 @@ impl Core {
             depth: 0,
             status: EventStatus::Unmatched,
             trace: Bytes::new(),
+            trace_context,
             body,
             invocations: Vec::new(),
             deliveries: Vec::new(),
@@ -123,11 +135,17 @@ impl Core {
     /// Keeps what workers and deliveries will want, so that it is not read back from the store.
     pub(crate) fn remember_bodies(&self, event: &NewEvent) {
         for invocation in &event.invocations {
-            let work = Work { body: event.body.clone(), retry: invocation.retry.clone(), depth: event.depth };
+            let work = Work {
+                body: event.body.clone(),
+                retry: invocation.retry.clone(),
+                depth: event.depth,
+                trace_context: event.trace_context.clone(),
+            };
             self.bodies.insert(invocation.id, work);
         }
         if !event.deliveries.is_empty() {
-            self.delivery_bodies.insert(event.id, event.body.clone());
+            let carried = Carried { body: event.body.clone(), trace_context: event.trace_context.clone() };
+            self.delivery_bodies.insert(event.id, carried);
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use sublet_model::{Error, FunctionConfig, FunctionId, Name, TenantId, limit};
+use sublet_model::{Error, FunctionConfig, FunctionId, Name, TenantId, TraceContext, limit};
 use sublet_sandbox::{Attempt, AttemptContext, BuildError, BuildRequest, Code, Failure, Image, Limits, SourceFile};
 use sublet_store::{FunctionRecord, TenantRecord, VersionRecord};
 
@@ -28,9 +28,26 @@ pub(crate) struct Runnable {
 }
 
 impl Runnable {
-    pub(crate) fn attempt(&self, request_id: String, event: bytes::Bytes, seed: u64, alone: bool) -> Attempt {
-        let context = AttemptContext { aws_request_id: request_id, ..self.context.clone() };
+    /// `trace`: what the attempt is a part of.
+    pub(crate) fn attempt(
+        &self,
+        request_id: String,
+        event: bytes::Bytes,
+        seed: u64,
+        alone: bool,
+        trace: Option<&TraceContext>,
+    ) -> Attempt {
+        let traceparent = trace.map(TraceContext::to_string);
+        let context = AttemptContext { aws_request_id: request_id, traceparent, ..self.context.clone() };
         Attempt { code: self.code.clone(), event, context, limits: self.limits, seed, alone }
+    }
+
+    pub(crate) fn function_name(&self) -> &str {
+        &self.context.function_name
+    }
+
+    pub(crate) fn tenant_name(&self) -> &str {
+        &self.context.tenant_id
     }
 }
 
@@ -131,6 +148,7 @@ impl Core {
                 tenant_id: tenant.name.to_string(),
                 log_group_name: format!("/sublet/{}/{}", tenant.name, function.name),
                 log_stream_name: number.to_string(),
+                traceparent: None,
             },
             code: Code { key: hash.to_string().into(), image },
         });

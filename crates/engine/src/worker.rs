@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sublet_model::{EndReason, Error, InvocationState, Outcome, Timestamp, Usage};
+use sublet_model::{EndReason, Error, InvocationState, Outcome, Timestamp, TraceContext, Usage};
 use sublet_sandbox::{Attempt, Failure, Report, Unavailable};
 use sublet_store::{
     AttemptEnd, AttemptRecord, Claim, Finish, InvocationRecord, Lease, Next, OutboxLine, Settle, Settled, Waiting,
@@ -17,6 +17,8 @@ use crate::core::Core;
 use crate::prepare::{Prepared, Runs};
 use crate::queue::TRY_AGAIN_AFTER;
 use crate::retry;
+use crate::runnable::Runnable;
+use crate::span::{Part, Span, SpanKind, SpanValue, nanos, numbered};
 
 /// Between two tries of a settle that the store could not take: the first and the longest.
 const SETTLE_AGAIN_AFTER: Duration = Duration::from_millis(20);
@@ -26,6 +28,16 @@ const SETTLE_TRIES_MAX: u32 = 20;
 /// Between two tries when the sandbox has no room, and how many there are.
 const SANDBOX_AGAIN_AFTER: Duration = Duration::from_millis(10);
 const SANDBOX_TRIES_MAX: u32 = 200;
+
+/// What an attempt's spans tell of.
+struct Spent<'a> {
+    waiting: &'a Waiting,
+    start_ns: u64,
+    version: u32,
+    /// `None`: it did not build.
+    runnable: Option<&'a Runnable>,
+    report: &'a Report,
+}
 
 /// A slot of the scheduler and a lease, both given back however the attempt ends.
 struct Slot {
@@ -101,20 +113,31 @@ impl Core {
     async fn attempt(self: &Arc<Core>, prepared: Box<Prepared>, lease: Lease, started: Timestamp) {
         let Prepared { waiting, work, code, policy } = *prepared;
         let is_alone = waiting.crashed > 0;
-        let (version, report) = match code {
+        let trace = self.attempt_context(work.trace_context.as_ref(), waiting.invocation, lease.token);
+        let start_ns = trace.as_ref().map_or(0, |_| self.clock.now_ns());
+        let (version, runnable, report) = match code {
             Runs::Code(runnable) => {
                 let seed = self.chance.bits64();
-                let attempt = runnable.attempt(waiting.invocation.to_string(), work.body.clone(), seed, is_alone);
-                (runnable.version, self.run_in_sandbox(attempt).await)
+                let id = waiting.invocation.to_string();
+                let attempt = runnable.attempt(id, work.body.clone(), seed, is_alone, trace.as_ref());
+                (runnable.version, Some(runnable), self.run_in_sandbox(attempt).await)
             }
-            Runs::Rejected(version, failure) => (version, failed(Outcome::Failed, failure)),
+            Runs::Rejected(version, failure) => (version, None, failed(Outcome::Failed, failure)),
         };
         let ended = self.clock.now();
+        let traced = trace.filter(|context| self.sink_for(Some(context)).is_some());
+        let ended_ns = traced.as_ref().map(|context| {
+            let spent = Spent { waiting: &waiting, start_ns, version, runnable: runnable.as_deref(), report: &report };
+            self.record_attempt(context, work.trace_context.as_ref(), lease.token, &spent)
+        });
         metrics::counter!("sublet_attempts_total", "outcome" => report.outcome.as_str()).increment(1);
         let next = retry::after_attempt(report.outcome, &policy, &waiting, ended, self.chance.bits32());
         let is_final = !matches!(next, Next::Retry { .. });
         let settle = Settle { lease, end: attempt_end(&report, version, started, ended), next, announce: is_final };
         self.settle(settle, &waiting, work.depth).await;
+        if let Some((context, ended_ns)) = traced.as_ref().zip(ended_ns) {
+            self.record_step("settle", context, ended_ns);
+        }
         if is_alone {
             self.note_alone(waiting.tenant, waiting.function, report.outcome).await;
         }
@@ -142,6 +165,60 @@ impl Core {
             }
             tokio::time::sleep(SANDBOX_AGAIN_AFTER).await;
         }
+    }
+
+    /// The wait in the queue and the attempt, which are both of the event's doing. Answers when the attempt ended.
+    fn record_attempt(
+        &self,
+        context: &TraceContext,
+        event: Option<&TraceContext>,
+        token: u32,
+        spent: &Spent<'_>,
+    ) -> u64 {
+        let end_ns = self.clock.now_ns();
+        let Some(sink) = self.sink_for(Some(context)) else { return end_ns };
+        let parent = event.map(TraceContext::span_id);
+        let waiting = spent.waiting;
+        let invocation = ("faas.invocation_id", SpanValue::Text(waiting.invocation.to_string()));
+        sink.record(Span {
+            name: "dwell",
+            kind: SpanKind::Internal,
+            context: context.child(numbered(Part::Dwell, waiting.invocation.raw(), token)),
+            parent,
+            is_parent_remote: false,
+            start_ns: nanos(waiting.due).min(spent.start_ns),
+            end_ns: spent.start_ns,
+            attributes: vec![invocation.clone()],
+            error: None,
+        });
+        let usage = &spent.report.usage;
+        let number = |value: u64| SpanValue::Number(i64::try_from(value).unwrap_or(i64::MAX));
+        let mut attributes = vec![
+            invocation,
+            ("faas.version", SpanValue::Number(i64::from(spent.version))),
+            ("sublet.event.id", SpanValue::Text(waiting.event.to_string())),
+            ("sublet.attempt.number", SpanValue::Number(i64::from(token))),
+            ("sublet.outcome", SpanValue::Word(spent.report.outcome.as_str())),
+            ("sublet.cpu_us", number(usage.cpu_us)),
+            ("sublet.memory_peak_bytes", number(usage.memory_peak_bytes)),
+        ];
+        if let Some(runnable) = spent.runnable {
+            attributes.push(("faas.name", SpanValue::Text(runnable.function_name().to_owned())));
+            attributes.push(("sublet.tenant.name", SpanValue::Text(runnable.tenant_name().to_owned())));
+        }
+        let is_success = spent.report.outcome == Outcome::Succeeded;
+        sink.record(Span {
+            name: "attempt",
+            kind: SpanKind::Consumer,
+            context: context.clone(),
+            parent,
+            is_parent_remote: false,
+            start_ns: spent.start_ns,
+            end_ns,
+            attributes,
+            error: (!is_success).then(|| spent.report.outcome.as_str().to_owned()),
+        });
+        end_ns
     }
 
     async fn settle(self: &Arc<Core>, settle: Settle, waiting: &Waiting, depth: u8) {

@@ -84,6 +84,12 @@ impl<'de> Deserialize<'de> for Timestamp {
 /// Where a component gets its time from: the system, or a simulation.
 pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
+
+    /// The same moment in nanoseconds since 1970, as finely as it is known: for spans, which may be shorter than a
+    /// millisecond.
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.now().millis()).unwrap_or(0).saturating_mul(1_000_000)
+    }
 }
 
 /// The machine's wall clock.
@@ -95,6 +101,12 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "this is the one module that reads the wall clock")]
+    fn now_ns(&self) -> u64 {
+        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::limit;
+use crate::trace_context::TraceContext;
 
 /// The reserved source of result events; publishing under it is refused.
 pub const SOURCE_SUBLET: &str = "sublet";
@@ -27,6 +28,10 @@ pub struct EventInput {
     pub resources: Vec<String>,
     /// A JSON object, kept as the text it came in.
     pub detail: Box<RawValue>,
+    /// Which trace it belongs to; never a field of the body. What reads the request sets it, from the event's own
+    /// attributes where it carries them, else from the request's headers. No part of the event's identity.
+    #[serde(skip)]
+    pub trace_context: Option<TraceContext>,
 }
 
 impl EventInput {

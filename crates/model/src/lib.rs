@@ -15,6 +15,7 @@ pub mod name;
 pub mod policy;
 pub mod quota;
 pub mod rule;
+pub mod trace_context;
 pub mod unit;
 pub mod usage;
 
@@ -28,5 +29,6 @@ pub use name::{Name, NameError};
 pub use policy::RetryPolicy;
 pub use quota::Quota;
 pub use rule::{RuleSpec, Target, TargetSpec};
+pub use trace_context::TraceContext;
 pub use unit::{Millis, Size};
 pub use usage::{PriceSheet, Usage, UsageSum};

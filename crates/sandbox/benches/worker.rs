@@ -103,6 +103,7 @@ fn context() -> AttemptContext {
         tenant_id: "acme".into(),
         log_group_name: "/sublet/acme/enrich".into(),
         log_stream_name: "1".into(),
+        traceparent: None,
     }
 }
 

@@ -46,6 +46,9 @@ pub struct AttemptContext {
     pub tenant_id: String,
     pub log_group_name: String,
     pub log_stream_name: String,
+    /// W3C trace context of the attempt, for whatever the code calls; left out when the event came without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

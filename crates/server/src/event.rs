@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use sublet_engine::{Receipt, Viewer, identity_key};
 use sublet_model::event::SOURCE_SUBLET;
-use sublet_model::{EventId, EventInput, limit};
+use sublet_model::{EventId, EventInput, TraceContext, limit};
 use sublet_store::{EventRecord, EventStatus, RejectReason};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -22,6 +22,7 @@ use crate::edge::RequestId;
 use crate::param::{Path, Query, page};
 use crate::problem::{Problem, ProblemBody};
 use crate::schema::{EnvelopeSchema, EventInputSchema, ExplanationSchema};
+use crate::trace;
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(publish_events, list_events)).routes(routes!(explain_event))
@@ -88,25 +89,48 @@ async fn publish_events(
     Extension(request_id): Extension<RequestId>,
     request: Request,
 ) -> Result<Response, Problem> {
+    let (trace_context, span) = operator.engine().begin_trace(trace::of(request.headers()));
+    let method = request.method().clone();
+    let answer = publish(&operator, &request_id, request, trace_context).await;
+    let status = answer.as_ref().map_or_else(Problem::status, Response::status);
+    trace::end(operator.engine(), span, &method, "/v1/events", status.as_u16(), &request_id);
+    answer
+}
+
+async fn publish(
+    operator: &Operator,
+    request_id: &RequestId,
+    request: Request,
+    trace_context: Option<TraceContext>,
+) -> Result<Response, Problem> {
     body::require_json(request.headers())?;
     let bytes = body::read(request, limit::BATCH_BYTES_MAX).await?;
     body::check_depth(&bytes)?;
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
-        publish_batch(&operator, &request_id, &bytes).await
+        publish_batch(operator, request_id, &bytes, trace_context).await
     } else {
-        publish_one(&operator, &bytes).await
+        publish_one(operator, &bytes, trace_context).await
     }
 }
 
-async fn publish_one(operator: &Operator, bytes: &[u8]) -> Result<Response, Problem> {
-    let input = read_event(bytes)?;
+async fn publish_one(
+    operator: &Operator,
+    bytes: &[u8],
+    trace_context: Option<TraceContext>,
+) -> Result<Response, Problem> {
+    let input = EventInput { trace_context, ..read_event(bytes)? };
     let answers = operator.engine().publish(vec![input]).await?;
     let receipt = answers.into_iter().next().ok_or_else(lost_answer)??;
     let status = if receipt.repeated { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, axum::Json(PublishedEvent::from(receipt))).into_response())
 }
 
-async fn publish_batch(operator: &Operator, request_id: &RequestId, bytes: &[u8]) -> Result<Response, Problem> {
+async fn publish_batch(
+    operator: &Operator,
+    request_id: &RequestId,
+    bytes: &[u8],
+    trace_context: Option<TraceContext>,
+) -> Result<Response, Problem> {
     let Entries(texts) = body::parse_borrowed(bytes)?;
     // Entries that do not read are answered in their place; the others are published in one commit.
     let mut inputs = Vec::with_capacity(texts.len());
@@ -114,7 +138,7 @@ async fn publish_batch(operator: &Operator, request_id: &RequestId, bytes: &[u8]
     for text in texts {
         match read_event(text.get().as_bytes()) {
             Ok(input) => {
-                inputs.push(input);
+                inputs.push(EventInput { trace_context: trace_context.clone(), ..input });
                 refused.push(None);
             }
             Err(problem) => refused.push(Some(problem)),

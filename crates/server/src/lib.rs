@@ -36,6 +36,7 @@ mod schema;
 mod serve;
 mod stream;
 mod tenant;
+mod trace;
 mod usage;
 mod version;
 mod webhook;

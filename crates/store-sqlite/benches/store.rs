@@ -100,6 +100,7 @@ impl Generator {
             depth: 0,
             status: EventStatus::Matched,
             trace: self.trace.clone(),
+            trace_context: None,
             body: self.body.clone(),
             invocations: vec![NewInvocation {
                 id: InvocationId::from_raw(self.mint.next(moment)),

@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
-use sublet_model::{Error, EventId, InvocationState, TenantId, Timestamp};
+use sublet_model::{Error, EventId, InvocationState, TenantId, Timestamp, TraceContext};
 use sublet_store::{Bus, EventRecord, Listing, NewDelivery, NewEvent, NewInvocation, Page, PendingDelivery, Published};
 
 use crate::command::Batch;
@@ -146,12 +146,26 @@ pub(crate) fn read_event(conn: &Connection, id: EventId) -> Outcome<Option<Event
         depth: row.get(2)?,
         trace: blob(row, 4)?.to_vec().into(),
         body: blob(row, 5)?.to_vec().into(),
+        trace_context: links.trace_context,
         invocations: links.invocations,
         deliveries: links.deliveries,
     }))
 }
 
-/// The body alone, for work and deliveries.
+/// The body with the trace it belongs to, for work.
+pub(crate) fn read_traced_body(conn: &Connection, id: EventId) -> Outcome<Option<(Vec<u8>, Option<TraceContext>)>> {
+    let hour = hour_of(id.raw());
+    if !partition::exists(conn, hour)? {
+        return Ok(None);
+    }
+    let mut statement = conn.prepare_cached(&format!("SELECT links, body FROM event_{hour} WHERE id = ?"))?;
+    let mut rows = statement.query([id.raw()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let links = Links::read(blob(row, 0)?)?;
+    Ok(Some((blob(row, 1)?.to_vec(), links.trace_context)))
+}
+
+/// The body alone, for deliveries.
 pub(crate) fn read_body(conn: &Connection, id: EventId) -> Outcome<Option<Vec<u8>>> {
     let hour = hour_of(id.raw());
     if !partition::exists(conn, hour)? {

@@ -3,7 +3,8 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Row, ToSql};
 use sublet_model::{
-    DeliveryId, EndReason, EventId, FunctionId, InvocationId, InvocationState, Millis, RetryPolicy, TenantId, Timestamp,
+    DeliveryId, EndReason, EventId, FunctionId, InvocationId, InvocationState, Millis, RetryPolicy, TenantId,
+    Timestamp, TraceContext,
 };
 use sublet_store::{EventStatus, InvocationRecord, NewEvent, NewInvocation, RejectReason, Waiting};
 
@@ -80,18 +81,21 @@ pub(crate) fn ids_of(blob: &[u8]) -> impl Iterator<Item = i64> + '_ {
     })
 }
 
-/// What an event led to: invocations of its own tenant, of others, and deliveries.
+/// What an event led to (invocations of its own tenant, of others, and deliveries), and the trace it came from.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Links {
     pub(crate) invocations: Vec<InvocationId>,
     /// The tenant of each of `invocations`; `None`: the event's own.
     pub(crate) tenants: Vec<Option<TenantId>>,
     pub(crate) deliveries: Vec<DeliveryId>,
+    pub(crate) trace_context: Option<TraceContext>,
 }
 
 const LINK_OWN: u8 = 0;
 const LINK_FOREIGN: u8 = 1;
 const LINK_DELIVERY: u8 = 2;
+/// Two bytes of length and a trace context; kept here, because most events have none and need no column for it.
+const LINK_TRACE: u8 = 3;
 
 impl Links {
     /// The column, and whether it holds an invocation of another tenant.
@@ -111,6 +115,15 @@ impl Links {
             blob.push(LINK_DELIVERY);
             blob.extend_from_slice(&delivery.id.raw().to_be_bytes());
         }
+        if let Some(context) = &event.trace_context {
+            let bytes = context.to_bytes();
+            // A context is some 540 bytes at most; what would not fit is no context of ours.
+            if let Ok(length) = u16::try_from(bytes.len()) {
+                blob.push(LINK_TRACE);
+                blob.extend_from_slice(&length.to_be_bytes());
+                blob.extend_from_slice(&bytes);
+            }
+        }
         (blob, foreign)
     }
 
@@ -125,6 +138,14 @@ impl Links {
         };
         while let Some((kind, tail)) = rest.split_first() {
             rest = tail;
+            if *kind == LINK_TRACE {
+                let (length, tail) = rest.split_first_chunk::<2>().ok_or_else(corrupt)?;
+                let length = usize::from(u16::from_be_bytes(*length));
+                let (bytes, tail) = tail.split_at_checked(length).ok_or_else(corrupt)?;
+                links.trace_context = TraceContext::from_bytes(bytes);
+                rest = tail;
+                continue;
+            }
             let id = take(&mut rest)?;
             match *kind {
                 LINK_OWN => {
@@ -287,6 +308,7 @@ mod tests {
             depth: 0,
             status: EventStatus::Matched,
             trace: Bytes::new(),
+            trace_context: TraceContext::new([1; 16], [2; 8], true),
             body: Bytes::new(),
             invocations: vec![invocation(1, own), invocation(2, other)],
             deliveries: vec![delivery],
@@ -298,6 +320,7 @@ mod tests {
         assert_eq!(links.invocations, [InvocationId::from_raw(1), InvocationId::from_raw(2)]);
         assert_eq!(links.tenants, [None, Some(other)]);
         assert_eq!(links.deliveries, [DeliveryId::from_raw(3)]);
+        assert_eq!(links.trace_context, event.trace_context);
         assert!(Links::read(&blob[..blob.len() - 1]).is_err());
     }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use sublet_model::{DeliveryId, Error, EventId, InvocationId, TenantId, Timestamp};
+use sublet_model::{DeliveryId, Error, EventId, InvocationId, TenantId, Timestamp, TraceContext};
 
 use crate::delivery::NewDelivery;
 use crate::page::{Listing, Page};
@@ -50,6 +50,8 @@ pub struct NewEvent {
     pub status: EventStatus,
     /// JSON: the rules that matched and what each led to; kept for explanations. Opaque to the store.
     pub trace: Bytes,
+    /// The span that caused it, in the sense of W3C trace context.
+    pub trace_context: Option<TraceContext>,
     /// JSON text of the envelope.
     pub body: Bytes,
     pub invocations: Vec<NewInvocation>,
@@ -83,6 +85,7 @@ pub struct EventRecord {
     pub depth: u8,
     pub status: EventStatus,
     pub trace: Bytes,
+    pub trace_context: Option<TraceContext>,
     /// Empty once erased with its tenant.
     pub body: Bytes,
     pub invocations: Vec<InvocationId>,

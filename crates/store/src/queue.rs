@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sublet_model::{
     AttemptId, EndReason, Error, EventId, FunctionId, InvocationId, InvocationState, Outcome, RetryPolicy, TenantId,
-    Timestamp, Usage,
+    Timestamp, TraceContext, Usage,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -68,6 +68,8 @@ pub struct Work {
     pub retry: Option<RetryPolicy>,
     /// Depth of the event; its result event is one deeper.
     pub depth: u8,
+    /// The event's.
+    pub trace_context: Option<TraceContext>,
 }
 
 /// How an attempt ended, as it is written.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, redirect};
-use sublet_model::{Error, Timestamp};
+use sublet_model::{Error, Timestamp, TraceContext};
 use sublet_store::WebhookRecord;
 
 use super::address::{Destination, is_public};
@@ -35,8 +35,15 @@ pub(crate) struct Answer {
 }
 
 impl Clients {
-    pub(crate) async fn post(&self, webhook: &WebhookRecord, id: &str, at: Timestamp, body: Bytes) -> Answer {
-        match self.try_post(webhook, id, at, body).await {
+    pub(crate) async fn post(
+        &self,
+        webhook: &WebhookRecord,
+        id: &str,
+        at: Timestamp,
+        body: Bytes,
+        trace: Option<&TraceContext>,
+    ) -> Answer {
+        match self.try_post(webhook, id, at, body, trace).await {
             Ok(status) => {
                 let error = (!(200..300).contains(&status)).then(|| format!("answered {status}"));
                 Answer { status: Some(status), error }
@@ -45,20 +52,33 @@ impl Clients {
         }
     }
 
-    async fn try_post(&self, webhook: &WebhookRecord, id: &str, at: Timestamp, body: Bytes) -> Result<u16, String> {
+    async fn try_post(
+        &self,
+        webhook: &WebhookRecord,
+        id: &str,
+        at: Timestamp,
+        body: Bytes,
+        trace: Option<&TraceContext>,
+    ) -> Result<u16, String> {
         let destination = Destination::of(&webhook.spec).map_err(|error| error.to_string())?;
         let client = if destination.is_private_allowed { made(&self.private, false) } else { made(&self.public, true) }
             .map_err(|error| error.to_string())?;
         let seconds = at.millis().div_euclid(1_000);
         let signature =
             signature::header(&webhook.secrets, id, seconds, &body).map_err(|error| error.message.clone())?;
-        let request = client
+        let mut request = client
             .post(destination.url)
             .header("content-type", "application/json")
             .header("webhook-id", id)
             .header("webhook-timestamp", seconds.to_string())
             .header("webhook-signature", signature)
             .body(body);
+        if let Some(trace) = trace {
+            request = request.header("traceparent", trace.to_string());
+            if let Some(state) = trace.state() {
+                request = request.header("tracestate", state);
+            }
+        }
         // The body of the answer is not read: only its status counts.
         let answer = request.send().await.map_err(|error| reason(&error))?;
         Ok(answer.status().as_u16())

@@ -15,12 +15,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sublet_model::{Error, ErrorKind, Name, Timestamp};
+use sublet_model::{Error, ErrorKind, Name, Timestamp, TraceContext};
 use sublet_store::{DeliveryAttempt, DeliveryNext, PendingDelivery};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::body::Carried;
 use crate::core::Core;
+use crate::span::{Span, SpanKind, SpanValue};
 use client::{Answer, Clients};
 use line::Lines;
 
@@ -110,20 +112,58 @@ impl Core {
             let gone = Answer { status: None, error: Some("the webhook was deleted".to_owned()) };
             return self.settle_delivery(delivery, at, gone, Some(DeliveryNext::Failed)).await;
         };
-        let body = match self.delivery_bodies.get(&delivery.event) {
+        let carried = match self.delivery_bodies.get(&delivery.event) {
             Some(held) => Some(held),
-            None => self.store.delivery_body(delivery.event).await?,
+            None => self
+                .store
+                .event(delivery.event)
+                .await?
+                .map(|record| Carried { body: record.body, trace_context: record.trace_context }),
         };
-        let Some(body) = body else {
+        let Some(Carried { body, trace_context }) = carried.filter(|carried| !carried.body.is_empty()) else {
             let erased = Answer { status: None, error: Some("the event was erased".to_owned()) };
             return self.settle_delivery(delivery, at, erased, Some(DeliveryNext::Failed)).await;
         };
         let answer = if webhook.spec.enabled {
-            clients.post(&webhook, &delivery.id.to_string(), at, body).await
+            let trace = self.delivery_context(trace_context.as_ref(), delivery.id, delivery.attempts);
+            let start_ns = self.clock.now_ns();
+            let answer = clients.post(&webhook, &delivery.id.to_string(), at, body, trace.as_ref()).await;
+            self.record_delivery(delivery, trace, trace_context, start_ns, &answer);
+            answer
         } else {
             Answer { status: None, error: Some("the webhook is disabled".to_owned()) }
         };
         self.settle_delivery(delivery, at, answer, None).await
+    }
+
+    fn record_delivery(
+        &self,
+        delivery: &PendingDelivery,
+        own: Option<TraceContext>,
+        event: Option<TraceContext>,
+        start_ns: u64,
+        answer: &Answer,
+    ) {
+        let (Some(sink), Some(context)) = (self.sink_for(own.as_ref()), own) else { return };
+        let mut attributes = vec![
+            ("http.request.method", SpanValue::Word("POST")),
+            ("sublet.webhook.name", SpanValue::Text(delivery.webhook.to_string())),
+            ("sublet.delivery.id", SpanValue::Text(delivery.id.to_string())),
+            ("sublet.event.id", SpanValue::Text(delivery.event.to_string())),
+            ("http.request.resend_count", SpanValue::Number(i64::from(delivery.attempts))),
+        ];
+        attributes.extend(answer.status.map(|status| ("http.response.status_code", SpanValue::Number(status.into()))));
+        sink.record(Span {
+            name: "deliver",
+            kind: SpanKind::Client,
+            context,
+            parent: event.map(|event| event.span_id()),
+            is_parent_remote: false,
+            start_ns,
+            end_ns: self.clock.now_ns(),
+            attributes,
+            error: answer.error.clone(),
+        });
     }
 
     async fn settle_delivery(

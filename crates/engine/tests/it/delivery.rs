@@ -57,20 +57,20 @@ fn no_spelling_of_a_private_address_is_a_webhook() {
     assert!(address::check_spec(&named("http://127.0.0.2:8080/hook", "127.0.0.1:8080")).is_err());
 }
 
-struct Request {
+pub(crate) struct Request {
     head: String,
     body: String,
 }
 
 impl Request {
-    fn header(&self, wanted: &str) -> String {
+    pub(crate) fn header(&self, wanted: &str) -> String {
         let line = self.head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{wanted}:")));
         line.unwrap().split_once(':').unwrap().1.trim().to_owned()
     }
 }
 
 /// Takes one request and answers it.
-async fn receive(listener: &TcpListener, status: &str) -> Request {
+pub(crate) async fn receive(listener: &TcpListener, status: &str) -> Request {
     let (mut socket, _) = listener.accept().await.unwrap();
     let mut bytes = Vec::new();
     let mut chunk = [0u8; 4096];
@@ -88,7 +88,7 @@ async fn receive(listener: &TcpListener, status: &str) -> Request {
     }
 }
 
-fn hook(address: SocketAddr, allowed: bool) -> WebhookSpec {
+pub(crate) fn hook(address: SocketAddr, allowed: bool) -> WebhookSpec {
     let allow_private = if allowed { vec![address.to_string()] } else { Vec::new() };
     // By name, so that only resolution shows where it leads.
     let url = if allowed { format!("http://{address}/hook") } else { format!("http://localhost:{}/", address.port()) };

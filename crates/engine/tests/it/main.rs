@@ -10,3 +10,4 @@ mod invoke;
 mod package;
 mod path;
 mod simulation;
+mod trace;

@@ -73,6 +73,7 @@ pub(crate) fn attempt(code: &Code, event: &str) -> Attempt {
             tenant_id: text("acme"),
             log_group_name: text("/sublet/acme/enrich"),
             log_stream_name: text("1"),
+            traceparent: None,
         },
         limits: Limits {
             wall: Duration::from_secs(5),

@@ -1,6 +1,7 @@
 -- The tables of one hour: append-only, in id order; an id belongs to the hour it was minted in.
 -- Bodies come last, so that a scan over the columns before them need not read them.
--- status: see row.rs. identity: 16 bytes of key and 8 of body, or null. links: what the event led to (see row.rs).
+-- status: see row.rs. identity: 16 bytes of key and 8 of body, or null. links: what the event led to, and the trace it
+-- belongs to (see row.rs).
 -- foreign_tenants: 1 when it led to an invocation of another tenant than its own, else null.
 CREATE TABLE event_{hour} (
     id INTEGER PRIMARY KEY, tenant INTEGER, foreign_tenants INTEGER, status INTEGER NOT NULL, depth INTEGER NOT NULL,

@@ -48,6 +48,7 @@ impl Source {
             depth: 0,
             status: EventStatus::Matched,
             trace: Bytes::from_static(b"[]"),
+            trace_context: None,
             body,
             invocations: vec![NewInvocation {
                 id: InvocationId::from_raw(self.mint.next(self.now)),

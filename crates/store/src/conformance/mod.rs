@@ -95,6 +95,7 @@ macro_rules! conformance_tests {
             an_event_is_found_by_its_identity
             an_id_in_use_refuses_the_whole_call
             what_to_run_is_the_event_with_its_policy_and_depth
+            a_trace_context_is_kept_with_the_event_and_its_work
         }
         outbox {
             lines_come_in_order_above_a_mark_and_within_a_limit

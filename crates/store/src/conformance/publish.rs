@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sublet_model::limit::IDENTITY_WINDOW;
-use sublet_model::{ErrorKind, InvocationState, RetryPolicy};
+use sublet_model::{ErrorKind, InvocationState, RetryPolicy, TraceContext};
 
 use super::world::{World, identity, refusal};
 use crate::{Balance, EventStatus, Published, RejectReason};
@@ -239,4 +239,27 @@ pub(super) async fn what_to_run_is_the_event_with_its_policy_and_depth(world: &m
 
     world.settle(lease, crate::Next::Succeed).await;
     assert_eq!(world.store().work(acme.id, with).await.unwrap(), None, "when it ended");
+}
+
+pub(super) async fn a_trace_context_is_kept_with_the_event_and_its_work(world: &mut World) {
+    let acme = world.tenant("acme").await;
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let longest = format!("a={}", "b".repeat(250));
+    for state in [None, Some("rojo=00f067aa0ba902b7"), Some(longest.as_str())] {
+        let mut traced = world.matched(&acme);
+        traced.trace_context = TraceContext::parse(parent, state);
+        assert!(traced.trace_context.is_some());
+        let mut untraced = world.matched(&acme);
+        untraced.deliveries = world.delivered(&acme, "crm").deliveries;
+        world.accept(traced.clone()).await;
+        world.accept(untraced.clone()).await;
+        world.restart().await;
+        for event in [traced, untraced] {
+            let kept = world.store().event(event.id).await.unwrap().unwrap();
+            assert_eq!(kept.trace_context, event.trace_context);
+            assert_eq!(kept.deliveries.len(), event.deliveries.len());
+            let work = world.store().work(acme.id, event.invocations[0].id).await.unwrap().unwrap();
+            assert_eq!(work.trace_context, event.trace_context);
+        }
+    }
 }

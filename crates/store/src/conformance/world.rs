@@ -149,6 +149,7 @@ impl World {
             depth: 0,
             status: EventStatus::Unmatched,
             trace: Bytes::from_static(br#"{"rules":[]}"#),
+            trace_context: None,
             body: Bytes::from(format!(r#"{{"id":"{id}"}}"#)),
             invocations: Vec::new(),
             deliveries: Vec::new(),

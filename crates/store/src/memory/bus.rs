@@ -83,6 +83,7 @@ impl State {
                 depth: event.depth,
                 status: event.status,
                 trace: event.trace,
+                trace_context: event.trace_context,
                 body: event.body,
                 invocations: event.invocations.iter().map(|invocation| invocation.id).collect(),
                 deliveries: event.deliveries.iter().map(|delivery| delivery.id).collect(),

@@ -281,8 +281,13 @@ impl Queue for MemoryStore {
         Ok(self.read(|state| {
             let invocation = state.queue.invocations.get(&(tenant, invocation))?;
             let event = invocation.record.event.filter(|_| !invocation.record.state.is_final())?;
-            let body = state.bus.events.get(&event)?.body.clone();
-            Some(Work { body, retry: invocation.retry.clone(), depth: invocation.depth })
+            let event = state.bus.events.get(&event)?;
+            Some(Work {
+                body: event.body.clone(),
+                retry: invocation.retry.clone(),
+                depth: invocation.depth,
+                trace_context: event.trace_context.clone(),
+            })
         }))
     }
 
