@@ -23,7 +23,7 @@ pub(crate) trait Weight {
 
 impl Weight for Work {
     fn bytes(&self) -> usize {
-        self.body.len()
+        self.body.len() + self.envelope.as_ref().map_or(0, Bytes::len)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use sublet_model::{Clock, EventId, InvocationId, TenantId};
+use sublet_model::{Clock, DeliveryId, InvocationId, TenantId};
 use sublet_sandbox::Sandbox;
 use sublet_store::{CodeStore, Ownership, Store, Work, shard_of};
 use tokio::task::{AbortHandle, JoinSet};
@@ -33,7 +33,7 @@ pub(crate) struct Core {
     pub(crate) ownership: Mutex<Ownership>,
     pub(crate) queues: Queues,
     pub(crate) bodies: Bodies<InvocationId, Work>,
-    pub(crate) delivery_bodies: Bodies<EventId, Carried>,
+    pub(crate) delivery_bodies: Bodies<DeliveryId, Carried>,
     pub(crate) runnables: Runnables,
     pub(crate) leases: Leases,
     pub(crate) crashes: Crashes,

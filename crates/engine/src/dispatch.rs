@@ -3,8 +3,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use sublet_model::{DeliveryId, Error, EventId, InvocationId, Name, RuleId, Target, TenantId, Timestamp};
+use sublet_model::event::{ENVELOPE_ACCOUNT, ENVELOPE_REGION};
+use sublet_model::transformer::{InputTooLarge, RuleContext};
+use sublet_model::{
+    DeliveryId, Error, EventId, InvocationId, Name, RetryPolicy, RuleId, Target, TenantId, Timestamp, Transform,
+};
 use sublet_store::{EventStatus, FunctionRecord, NewDelivery, NewEvent, NewInvocation, TenantRecord};
 
 use crate::core::Core;
@@ -13,6 +18,7 @@ use crate::explain::{LedTo, TargetExplained};
 
 pub(crate) const NO_FUNCTION: &str = "no_function";
 pub(crate) const NO_WEBHOOK: &str = "no_webhook";
+pub(crate) const INPUT_TOO_LARGE: &str = "input_too_large";
 
 /// What is kept with the event for explanations.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -42,6 +48,29 @@ pub(crate) struct TraceTarget {
     pub(crate) shown: TargetExplained,
 }
 
+/// What is dispatched.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Matter<'a> {
+    pub(crate) event: EventId,
+    /// The envelope's JSON text.
+    pub(crate) body: &'a Bytes,
+}
+
+/// What one target is to get, and when.
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) event: EventId,
+    pub(crate) input: Result<Option<Bytes>, InputTooLarge>,
+    pub(crate) now: Timestamp,
+}
+
+impl Order {
+    fn traced(&self, tenant: Option<TenantId>, target: String, led_to: LedTo) -> TraceTarget {
+        let transformed = matches!(self.input, Ok(Some(_)));
+        TraceTarget { tenant, shown: TargetExplained { target, transformed, led_to } }
+    }
+}
+
 /// What one event leads to.
 #[derive(Debug, Default)]
 pub(crate) struct Dispatched {
@@ -67,7 +96,7 @@ impl Dispatched {
 impl Core {
     pub(crate) async fn dispatch(
         &self,
-        event: EventId,
+        matter: Matter<'_>,
         tenant: &TenantRecord,
         matched: &[Arc<Rule>],
         now: Timestamp,
@@ -76,15 +105,14 @@ impl Core {
         for rule in matched {
             let record = &rule.record;
             let mut targets = Vec::with_capacity(record.spec.targets.len());
-            for spec in &record.spec.targets {
+            for (spec, transform) in record.spec.targets.iter().zip(&rule.transforms) {
+                let order =
+                    Order { event: matter.event, input: input_of(transform.as_ref(), matter, rule, tenant), now };
                 let shown = match &spec.target {
                     Target::Tenant(function) => {
                         let found = self.startable(tenant.id, function).await?;
-                        let led_to = enqueue(self, &mut dispatched, found, event, spec.retry.clone(), now);
-                        TraceTarget {
-                            tenant: Some(tenant.id),
-                            shown: TargetExplained { target: format!("tenant {function}"), led_to },
-                        }
+                        let target = format!("tenant {function}");
+                        self.enqueue(&mut dispatched, found, Some(tenant.id), target, &order, spec.retry.clone())
                     }
                     Target::Function(function) => {
                         let owner = match (&function.tenant, record.owner) {
@@ -95,14 +123,13 @@ impl Core {
                             Some(id) => self.startable(id, &function.name).await?,
                             None => None,
                         };
-                        let led_to = enqueue(self, &mut dispatched, found, event, spec.retry.clone(), now);
                         let target = match &function.tenant {
                             Some(name) => format!("function {name}/{}", function.name),
                             None => format!("function {}", function.name),
                         };
-                        TraceTarget { tenant: owner, shown: TargetExplained { target, led_to } }
+                        self.enqueue(&mut dispatched, found, owner, target, &order, spec.retry.clone())
                     }
-                    Target::Webhook(webhook) => self.deliver_to(&mut dispatched, webhook, event, tenant.id, now),
+                    Target::Webhook(webhook) => self.deliver_to(&mut dispatched, webhook, &order, tenant.id),
                 };
                 targets.push(shown);
             }
@@ -122,20 +149,56 @@ impl Core {
         &self,
         dispatched: &mut Dispatched,
         webhook: &Name,
-        event: EventId,
+        order: &Order,
         tenant: TenantId,
-        now: Timestamp,
     ) -> TraceTarget {
-        let led_to = match self.directory.webhook(webhook) {
-            Some(_) => {
-                let id = DeliveryId::from_raw(self.chance.id(now));
-                let webhook = webhook.clone();
-                dispatched.deliveries.push(NewDelivery { id, webhook, event, tenant: Some(tenant), due: now });
+        let led_to = match (self.directory.webhook(webhook), &order.input) {
+            (Some(_), Ok(input)) => {
+                let id = DeliveryId::from_raw(self.chance.id(order.now));
+                dispatched.deliveries.push(NewDelivery {
+                    id,
+                    webhook: webhook.clone(),
+                    event: order.event,
+                    tenant: Some(tenant),
+                    due: order.now,
+                    input: input.clone(),
+                });
                 LedTo::Delivery(id)
             }
-            None => LedTo::Unmatched(NO_WEBHOOK.to_owned()),
+            (None, _) => LedTo::Unmatched(NO_WEBHOOK.to_owned()),
+            (Some(_), Err(InputTooLarge)) => LedTo::Unmatched(INPUT_TOO_LARGE.to_owned()),
         };
-        TraceTarget { tenant: None, shown: TargetExplained { target: format!("webhook {webhook}"), led_to } }
+        order.traced(None, format!("webhook {webhook}"), led_to)
+    }
+
+    /// One invocation of a function, in its tenant's queue.
+    fn enqueue(
+        &self,
+        dispatched: &mut Dispatched,
+        function: Option<Arc<FunctionRecord>>,
+        owner: Option<TenantId>,
+        target: String,
+        order: &Order,
+        retry: Option<RetryPolicy>,
+    ) -> TraceTarget {
+        let led_to = match (function, &order.input) {
+            (Some(record), Ok(input)) => {
+                let id = InvocationId::from_raw(self.chance.id(order.now));
+                dispatched.invocations.push(NewInvocation {
+                    id,
+                    tenant: record.tenant,
+                    function: record.id,
+                    event: Some(order.event),
+                    due: order.now,
+                    retry,
+                    input: input.clone(),
+                });
+                LedTo::Invocation(id)
+            }
+            (None, _) => LedTo::Unmatched(NO_FUNCTION.to_owned()),
+            (Some(_), Err(InputTooLarge)) => LedTo::Unmatched(INPUT_TOO_LARGE.to_owned()),
+        };
+        order.traced(owner, target, led_to)
     }
 
     /// The function of this name, if it has a live version.
@@ -144,23 +207,22 @@ impl Core {
     }
 }
 
-fn enqueue(
-    core: &Core,
-    dispatched: &mut Dispatched,
-    function: Option<Arc<FunctionRecord>>,
-    event: EventId,
-    retry: Option<sublet_model::RetryPolicy>,
-    now: Timestamp,
-) -> LedTo {
-    let Some(record) = function else { return LedTo::Unmatched(NO_FUNCTION.to_owned()) };
-    let id = InvocationId::from_raw(core.chance.id(now));
-    dispatched.invocations.push(NewInvocation {
-        id,
-        tenant: record.tenant,
-        function: record.id,
-        event: Some(event),
-        due: now,
-        retry,
-    });
-    LedTo::Invocation(id)
+/// What one target's transformer makes of the event; `None`: it has none, or leaves the event as it is.
+fn input_of(
+    transform: Option<&Transform>,
+    matter: Matter<'_>,
+    rule: &Rule,
+    tenant: &TenantRecord,
+) -> Result<Option<Bytes>, InputTooLarge> {
+    let Some(transform) = transform else { return Ok(None) };
+    let name = &rule.record.name;
+    // In the form of EventBridge's own, with the envelope's region and account; a tenant's rule with its tenant.
+    let place = format!("arn:aws:events:{ENVELOPE_REGION}:{ENVELOPE_ACCOUNT}:rule");
+    let rule_arn = match rule.record.owner {
+        Some(_) => format!("{place}/{}/{name}", tenant.name),
+        None => format!("{place}/{name}"),
+    };
+    let context = RuleContext { rule: name.as_str(), rule_arn: &rule_arn, received: matter.event.minted_at() };
+    // An envelope was made by the server and is text; were it none, every path would lead to nothing.
+    transform.apply(std::str::from_utf8(matter.body).unwrap_or_default(), &context)
 }

@@ -49,6 +49,10 @@ pub struct Explanation {
     pub deliveries: Vec<DeliveryExplained>,
 }
 
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
 fn is_zero(number: &usize) -> bool {
     *number == 0
 }
@@ -85,6 +89,9 @@ pub struct RuleExplained {
 pub struct TargetExplained {
     /// As the rule writes it: `tenant enrich`, `function acme/enrich`, `webhook crm`.
     pub target: String,
+    /// It got what the rule's transformer made of the event.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub transformed: bool,
     #[serde(flatten)]
     pub led_to: LedTo,
 }
@@ -95,7 +102,8 @@ pub struct TargetExplained {
 pub enum LedTo {
     Invocation(InvocationId),
     Delivery(DeliveryId),
-    /// `no_function`: no such function, or no live version. `no_webhook`: none of that name.
+    /// `no_function`: no such function, or no live version. `no_webhook`: none of that name. `input_too_large`: the
+    /// transformer makes more of the event than a target takes.
     Unmatched(String),
 }
 

@@ -144,6 +144,7 @@ impl Core {
         let started = self.clock.now();
         let until = started + self.config.lease;
         let begun = NewInvocation {
+            input: None,
             id: lease.invocation,
             tenant: lease.tenant,
             function: function.id,

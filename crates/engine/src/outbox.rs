@@ -24,6 +24,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::chance::locked;
 use crate::core::Core;
+use crate::dispatch::{Matter, Order};
 use crate::identity::identity_key;
 use crate::stream::ResultItem;
 
@@ -200,7 +201,7 @@ impl Core {
         let found = match self.bodies.get(&invocation.id) {
             Some(work) => {
                 self.bodies.remove(&invocation.id);
-                Some((work.body, work.trace_context))
+                Some((work.envelope.unwrap_or(work.body), work.trace_context))
             }
             None => self.store.event(event).await?.map(|record| (record.body, record.trace_context)),
         };
@@ -256,7 +257,7 @@ impl Core {
                     Vec::new()
                 }
             };
-            let mut dispatched = self.dispatch(id, tenant, &matched, now).await?;
+            let mut dispatched = self.dispatch(Matter { event: id, body: &event.body }, tenant, &matched, now).await?;
             let version = line.attempt.as_ref().map_or(0, |attempt| attempt.end.version);
             let destinations = match self.directory.version(tenant.id, invocation.function, version).await? {
                 Some(record) => Some(record.config.destinations.clone()),
@@ -264,7 +265,8 @@ impl Core {
             };
             let destination = destinations.and_then(|both| if succeeded { both.on_success } else { both.on_failure });
             if let Some(webhook) = destination {
-                let target = self.deliver_to(&mut dispatched, &webhook, id, tenant.id, now);
+                let target =
+                    self.deliver_to(&mut dispatched, &webhook, &Order { event: id, input: Ok(None), now }, tenant.id);
                 dispatched.trace.destinations.push(target);
             }
             dispatched.put_into(&mut event)?;

@@ -10,6 +10,7 @@ use sublet_store::{EventStatus, NewEvent, Published, RejectReason, TenantStatus,
 
 use crate::body::Carried;
 use crate::core::Core;
+use crate::dispatch::Matter;
 use crate::identity::identity_of;
 
 /// The answer to one published event.
@@ -123,7 +124,7 @@ impl Core {
                         EventView::parse(&event.body).map_err(|error| Error::invalid("detail", error.to_string()))?;
                     self.directory.with_rules(|book| book.matching(&view, record.id, false))
                 };
-                let dispatched = self.dispatch(id, record, &matched, now).await?;
+                let dispatched = self.dispatch(Matter { event: id, body: &event.body }, record, &matched, now).await?;
                 reserved.take(&dispatched.invocations).await?;
                 dispatched.put_into(&mut event)?;
             }
@@ -135,17 +136,22 @@ impl Core {
     /// Keeps what workers and deliveries will want, so that it is not read back from the store.
     pub(crate) fn remember_bodies(&self, event: &NewEvent) {
         for invocation in &event.invocations {
+            let (body, envelope) = match &invocation.input {
+                Some(input) => (input.clone(), Some(event.body.clone())),
+                None => (event.body.clone(), None),
+            };
             let work = Work {
-                body: event.body.clone(),
+                body,
+                envelope,
                 retry: invocation.retry.clone(),
                 depth: event.depth,
                 trace_context: event.trace_context.clone(),
             };
             self.bodies.insert(invocation.id, work);
         }
-        if !event.deliveries.is_empty() {
-            let carried = Carried { body: event.body.clone(), trace_context: event.trace_context.clone() };
-            self.delivery_bodies.insert(event.id, carried);
+        for delivery in &event.deliveries {
+            let body = delivery.input.as_ref().unwrap_or(&event.body).clone();
+            self.delivery_bodies.insert(delivery.id, Carried { body, trace_context: event.trace_context.clone() });
         }
     }
 }

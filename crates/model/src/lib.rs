@@ -16,6 +16,7 @@ pub mod policy;
 pub mod quota;
 pub mod rule;
 pub mod trace_context;
+pub mod transformer;
 pub mod unit;
 pub mod usage;
 
@@ -30,5 +31,6 @@ pub use policy::RetryPolicy;
 pub use quota::Quota;
 pub use rule::{RuleSpec, Target, TargetSpec};
 pub use trace_context::TraceContext;
+pub use transformer::{InputTransformer, Transform};
 pub use unit::{Millis, Size};
 pub use usage::{PriceSheet, Usage, UsageSum};

@@ -58,6 +58,14 @@ pub const TARGETS_MAX: usize = 5;
 /// Rules of one tenant, and of the operator.
 pub const RULES_PER_TENANT_MAX: usize = 300;
 pub const RULES_OPERATOR_MAX: usize = 2_000;
+/// Characters of an input transformer's template, of a variable's name and of a variable's path.
+pub const TEMPLATE_CHARS_MAX: usize = 8_192;
+pub const VARIABLE_CHARS_MAX: usize = 256;
+pub const JSON_PATH_CHARS_MAX: usize = 256;
+/// Variables of one input transformer.
+pub const VARIABLES_MAX: usize = 100;
+/// Bytes of what an input transformer makes of an event.
+pub const INPUT_BYTES_MAX: usize = EVENT_BYTES_MAX;
 /// Functions of one tenant.
 pub const FUNCTIONS_PER_TENANT_MAX: usize = 200;
 /// Keys of one tenant, and of the operator.

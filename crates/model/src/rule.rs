@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::limit;
 use crate::name::Name;
 use crate::policy::RetryPolicy;
+use crate::transformer::InputTransformer;
 
 /// Where a matched event goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,11 +32,51 @@ pub struct FunctionTarget {
 
 /// A target with its policies: `{"tenant": "enrich", "retry": {…}}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "TargetFields")]
 pub struct TargetSpec {
     #[serde(flatten)]
     pub target: Target,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryPolicy>,
+    /// What the target gets instead of the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transformer: Option<InputTransformer>,
+}
+
+impl From<Target> for TargetSpec {
+    /// Without policies of its own.
+    fn from(target: Target) -> TargetSpec {
+        TargetSpec { target, retry: None, transformer: None }
+    }
+}
+
+/// A target as it is read. Of its own, because a flattened enum cannot refuse the keys it does not know: a misspelt
+/// policy would be lost in silence. A new kind of target is a field here and an arm below.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TargetFields {
+    tenant: Option<Name>,
+    function: Option<FunctionTarget>,
+    webhook: Option<Name>,
+    retry: Option<RetryPolicy>,
+    transformer: Option<InputTransformer>,
+}
+
+impl TryFrom<TargetFields> for TargetSpec {
+    type Error = &'static str;
+
+    fn try_from(fields: TargetFields) -> Result<TargetSpec, &'static str> {
+        let named = [
+            fields.tenant.map(Target::Tenant),
+            fields.function.map(Target::Function),
+            fields.webhook.map(Target::Webhook),
+        ];
+        let mut named = named.into_iter().flatten();
+        match (named.next(), named.next()) {
+            (Some(target), None) => Ok(TargetSpec { target, retry: fields.retry, transformer: fields.transformer }),
+            _ => Err("must name exactly one of `tenant`, `function` and `webhook`"),
+        }
+    }
 }
 
 /// The body of `PUT /v1/rules/{rule}`.
@@ -64,6 +105,9 @@ impl RuleSpec {
             let field = format!("targets/{index}");
             if let Some(retry) = &spec.retry {
                 retry.validate(&format!("{field}/retry"))?;
+            }
+            if let Some(transformer) = &spec.transformer {
+                transformer.compile(&format!("{field}/transformer"))?;
             }
             match (&spec.target, owner) {
                 (Target::Webhook(_) | Target::Tenant(_), Some(_)) => {
@@ -95,6 +139,23 @@ mod tests {
         let spec = rule(r#"[{"tenant": "enrich"}, {"function": {"tenant": "acme", "name": "f"}}, {"webhook": "w"}]"#);
         assert!(spec.validate(None).is_ok());
         assert_eq!(spec.targets[0].target, Target::Tenant("enrich".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_target_comes_back_with_its_policies_and_a_misspelt_one_is_named() {
+        let text = r#"{"function":{"tenant":"acme","name":"f"},"retry":{"attempts":2},"transformer":{"input_path":"$.detail"}}"#;
+        let spec: TargetSpec = serde_json::from_str(text).unwrap();
+        let again: TargetSpec = serde_json::from_str(&serde_json::to_string(&spec).unwrap()).unwrap();
+        assert_eq!(spec, again);
+        for (bad, named) in [
+            (r#"{"tenant": "f", "retires": {}}"#, "retires"),
+            (r#"{"tenant": "f", "transformer": {"inputpath": "$"}}"#, "inputpath"),
+            (r#"{"tenant": "f", "webhook": "w"}"#, "exactly one"),
+            (r#"{"retry": {"attempts": 2}}"#, "exactly one"),
+        ] {
+            let error = serde_json::from_str::<TargetSpec>(bad).unwrap_err().to_string();
+            assert!(error.contains(named), "{bad}: {error}");
+        }
     }
 
     #[test]

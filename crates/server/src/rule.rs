@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sublet_model::rule::FunctionTarget;
-use sublet_model::{Name, RetryPolicy, RuleSpec, Target, TargetSpec};
+use sublet_model::{InputTransformer, Name, RetryPolicy, RuleSpec, Target, TargetSpec};
 use sublet_store::RuleRecord;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -15,7 +15,7 @@ use crate::auth::{AppState, Operator, TenantScope};
 use crate::body::Json;
 use crate::param::Path;
 use crate::problem::Problem;
-use crate::schema::RetryPolicySchema;
+use crate::schema::{InputTransformerSchema, RetryPolicySchema};
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -47,7 +47,7 @@ fn enabled() -> bool {
     true
 }
 
-/// Where a matched event goes: exactly one of `tenant`, `function` and `webhook`, and a retry policy.
+/// Where a matched event goes: exactly one of `tenant`, `function` and `webhook`, and its policies.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TargetBody {
@@ -65,6 +65,10 @@ struct TargetBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<RetryPolicySchema>)]
     retry: Option<RetryPolicy>,
+    /// What the target gets instead of the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<InputTransformerSchema>)]
+    transformer: Option<InputTransformer>,
 }
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -114,11 +118,12 @@ impl TargetBody {
                 return Err(Problem::invalid(format!("targets[{index}]"), wanted));
             }
         };
-        Ok(TargetSpec { target, retry: self.retry })
+        Ok(TargetSpec { target, retry: self.retry, transformer: self.transformer })
     }
 
     fn of(spec: TargetSpec) -> TargetBody {
-        let mut body = TargetBody { tenant: None, function: None, webhook: None, retry: spec.retry };
+        let (retry, transformer) = (spec.retry, spec.transformer);
+        let mut body = TargetBody { tenant: None, function: None, webhook: None, retry, transformer };
         match spec.target {
             Target::Tenant(function) => body.tenant = Some(function),
             Target::Function(FunctionTarget { tenant, name }) => {

@@ -21,6 +21,24 @@ pub(crate) struct RetryPolicySchema {
     pub(crate) backoff_max: Option<String>,
 }
 
+/// What a target gets instead of the event, as EventBridge's input transformers: exactly one of `input_path`, `template`
+/// and `input`. EventBridge's own keys (`InputPath`, `InputPathsMap`, `InputTemplate`, `Input`) are read as well.
+#[derive(ToSchema)]
+#[schema(as = InputTransformer, example = json!({
+    "input_paths": {"title": "$.detail.title"}, "template": "{\"text\": \"new: <title>\"}"
+}))]
+pub(crate) struct InputTransformerSchema {
+    /// The part of the event that this path leads to.
+    pub(crate) input_path: Option<String>,
+    /// The template's variables: a path each, at most 100.
+    pub(crate) input_paths: Option<BTreeMap<String, String>>,
+    /// JSON, or text, with `<variable>`; at most 8192 characters.
+    pub(crate) template: Option<String>,
+    /// The same JSON for every event.
+    #[schema(value_type = Option<Object>)]
+    pub(crate) input: Option<serde_json::Value>,
+}
+
 /// Shorthand for rules on this function's result events: a webhook's name each.
 #[derive(ToSchema)]
 #[schema(as = Destinations)]
@@ -187,11 +205,13 @@ pub(crate) struct RuleExplainedSchema {
 pub(crate) struct TargetExplainedSchema {
     /// `tenant enrich`, `function acme/enrich`, `webhook crm`.
     pub(crate) target: String,
+    /// It got what the rule's transformer made of the event.
+    pub(crate) transformed: Option<bool>,
     /// `inv_…`
     pub(crate) invocation: Option<String>,
     /// `dlv_…`
     pub(crate) delivery: Option<String>,
-    /// `no_function` or `no_webhook`.
+    /// `no_function`, `no_webhook` or `input_too_large`.
     pub(crate) unmatched: Option<String>,
 }
 

@@ -109,6 +109,7 @@ impl Generator {
                 event: Some(id),
                 due: moment,
                 retry: None,
+                input: None,
             }],
             deliveries: Vec::new(),
             consumes,

@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use rusqlite::{Connection, params};
 use sublet_model::{Error, EventId, InvocationState, TenantId, Timestamp, TraceContext};
 use sublet_store::{Bus, EventRecord, Listing, NewDelivery, NewEvent, NewInvocation, Page, PendingDelivery, Published};
@@ -39,9 +40,11 @@ fn publish(batch: &mut Batch<'_, '_>, events: &[NewEvent], now: Timestamp) -> Ou
         insert_event(batch, event)?;
         for invocation in &event.invocations {
             enqueue(batch, event, invocation)?;
+            insert_input(batch, event, invocation.id.raw(), invocation.input.as_ref())?;
         }
         for delivery in &event.deliveries {
             insert_delivery(batch, delivery)?;
+            insert_input(batch, event, delivery.id.raw(), delivery.input.as_ref())?;
         }
         if let Some(identity) = event.identity {
             identities.remember(identity, event.id, event.status, now);
@@ -123,10 +126,21 @@ fn insert_delivery(batch: &mut Batch<'_, '_>, new: &NewDelivery) -> Outcome<()> 
     Ok(())
 }
 
+/// Belongs to the event's tenant, wherever it goes.
+fn insert_input(batch: &mut Batch<'_, '_>, event: &NewEvent, id: i64, input: Option<&Bytes>) -> Outcome<()> {
+    if let Some(input) = input {
+        let tenant = event.tenant.map(TenantId::raw);
+        batch.hot.for_id(id)?.input.execute(params![id, tenant, &input[..]])?;
+    }
+    Ok(())
+}
+
 fn weight(event: &NewEvent) -> usize {
     // Rows besides the bodies come to about this much.
     const ROW_BYTES: usize = 128;
-    event.body.len() + event.trace.len() + ROW_BYTES * (1 + event.invocations.len() + event.deliveries.len())
+    let inputs = event.invocations.iter().map(|new| &new.input).chain(event.deliveries.iter().map(|new| &new.input));
+    let inputs: usize = inputs.flatten().map(Bytes::len).sum();
+    event.body.len() + event.trace.len() + inputs + ROW_BYTES * (1 + event.invocations.len() + event.deliveries.len())
 }
 
 pub(crate) fn read_event(conn: &Connection, id: EventId) -> Outcome<Option<EventRecord>> {
@@ -165,7 +179,18 @@ pub(crate) fn read_traced_body(conn: &Connection, id: EventId) -> Outcome<Option
     Ok(Some((blob(row, 1)?.to_vec(), links.trace_context)))
 }
 
-/// The body alone, for deliveries.
+/// What a transformer made of the event for the invocation or delivery of this id.
+pub(crate) fn read_input(conn: &Connection, id: i64) -> Outcome<Option<Vec<u8>>> {
+    let hour = hour_of(id);
+    if !partition::exists(conn, hour)? {
+        return Ok(None);
+    }
+    let mut statement = conn.prepare_cached(&format!("SELECT body FROM input_{hour} WHERE id = ?"))?;
+    let mut rows = statement.query([id])?;
+    rows.next()?.map(|row| blob(row, 0).map(<[u8]>::to_vec)).transpose()
+}
+
+/// The body alone, for work and deliveries.
 pub(crate) fn read_body(conn: &Connection, id: EventId) -> Outcome<Option<Vec<u8>>> {
     let hour = hour_of(id.raw());
     if !partition::exists(conn, hour)? {
@@ -185,6 +210,10 @@ impl Bus for SqliteStore {
 
     async fn event(&self, id: EventId) -> Result<Option<EventRecord>, Error> {
         self.read(move |conn| read_event(conn, id)).await
+    }
+
+    async fn event_body(&self, id: EventId) -> Result<Option<Bytes>, Error> {
+        self.read(move |conn| Ok(read_body(conn, id)?.filter(|body| !body.is_empty()).map(Bytes::from))).await
     }
 
     async fn event_by_identity(&self, key: [u8; 16]) -> Result<Option<EventRecord>, Error> {

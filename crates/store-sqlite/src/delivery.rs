@@ -8,7 +8,7 @@ use sublet_store::delivery::DeliveryState;
 use sublet_store::{Deliveries, DeliveryAttempt, DeliveryNext, DeliveryRecord, Listing, Page, PendingDelivery};
 use tokio::sync::mpsc;
 
-use crate::bus::read_body;
+use crate::bus::{read_body, read_input};
 use crate::command::Batch;
 use crate::fail::{Fail, Outcome};
 use crate::listing::{self, Source};
@@ -188,7 +188,12 @@ impl Deliveries for SqliteStore {
         .await
     }
 
-    async fn delivery_body(&self, event: EventId) -> Result<Option<Bytes>, Error> {
-        self.read(move |conn| Ok(read_body(conn, event)?.filter(|body| !body.is_empty()).map(Bytes::from))).await
+    async fn delivery_body(&self, delivery: DeliveryId, event: EventId) -> Result<Option<Bytes>, Error> {
+        self.read(move |conn| {
+            let input = read_input(conn, delivery.raw())?;
+            let body = if input.is_some() { input } else { read_body(conn, event)? };
+            Ok(body.filter(|body| !body.is_empty()).map(Bytes::from))
+        })
+        .await
     }
 }

@@ -30,6 +30,7 @@ pub(crate) fn delete_tenant(batch: &mut Batch<'_, '_>, name: &Name, now: Timesta
         forget_identities(batch, tenant, hour)?;
         for sql in [
             format!("UPDATE event_{hour} SET body = x'', identity = NULL WHERE tenant = ?"),
+            format!("DELETE FROM input_{hour} WHERE tenant = ?"),
             format!("UPDATE attempt_{hour} SET result = NULL, failure = NULL, log = NULL WHERE tenant = ?"),
         ] {
             batch.conn.execute(&sql, [raw])?;

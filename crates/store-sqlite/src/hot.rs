@@ -31,6 +31,7 @@ pub(crate) struct HourTables<'c> {
     pub(crate) attempt: Statement<'c>,
     pub(crate) invocation: Statement<'c>,
     pub(crate) delivery: Statement<'c>,
+    pub(crate) input: Statement<'c>,
 }
 
 impl<'c> Hot<'c> {
@@ -72,6 +73,7 @@ impl<'c> Hot<'c> {
                 .prepare(&format!("INSERT INTO attempt_{hour} VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"))?,
             invocation: conn.prepare(&format!("INSERT INTO invocation_{hour} VALUES (?,?,?,?,?,?,?,?,?,?,?)"))?,
             delivery: conn.prepare(&format!("INSERT INTO delivery_{hour} VALUES (?,?,?,?,?,?,?)"))?,
+            input: conn.prepare(&format!("INSERT INTO input_{hour} VALUES (?,?,?)"))?,
         })
     }
 

@@ -70,7 +70,7 @@ fn drop_hour(batch: &mut Batch<'_, '_>, hour: Hour) -> Outcome<bool> {
         return Ok(false);
     }
     batch.hot.forget(hour);
-    for table in ["event", "invocation", "attempt", "delivery"] {
+    for table in ["event", "input", "invocation", "attempt", "delivery"] {
         batch.conn.execute_batch(&format!("DROP TABLE IF EXISTS {table}_{hour}"))?;
     }
     batch.conn.execute("DELETE FROM partition WHERE hour = ?", [hour])?;

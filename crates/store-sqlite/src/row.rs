@@ -293,6 +293,7 @@ mod tests {
             event: None,
             due: Timestamp::ZERO,
             retry: None,
+            input: None,
         };
         let delivery = NewDelivery {
             id: DeliveryId::from_raw(3),
@@ -300,6 +301,7 @@ mod tests {
             event: EventId::from_raw(9),
             tenant: None,
             due: Timestamp::ZERO,
+            input: None,
         };
         let event = NewEvent {
             id: EventId::from_raw(9),

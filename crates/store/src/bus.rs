@@ -110,6 +110,9 @@ pub trait Bus {
 
     async fn event(&self, id: EventId) -> Result<Option<EventRecord>, Error>;
 
+    /// The envelope alone; `None` once erased with its tenant.
+    async fn event_body(&self, id: EventId) -> Result<Option<Bytes>, Error>;
+
     /// By what the publisher called it. Contract: finds it at least while its identity is remembered; of several the
     /// newest.
     async fn event_by_identity(&self, key: [u8; 16]) -> Result<Option<EventRecord>, Error>;

@@ -16,6 +16,8 @@ pub struct NewDelivery {
     /// Whose event it carries.
     pub tenant: Option<TenantId>,
     pub due: Timestamp,
+    /// What a transformer made of the event, as JSON text; `None`: the event's body, which is not written twice.
+    pub input: Option<Bytes>,
 }
 
 /// A delivery that waits for its (next) try.
@@ -89,6 +91,7 @@ pub trait Deliveries {
         page: Page,
     ) -> Result<Listing<DeliveryRecord>, Error>;
 
-    /// The body a delivery carries: the event's envelope; `None` once erased with its tenant.
-    async fn delivery_body(&self, event: EventId) -> Result<Option<Bytes>, Error>;
+    /// The body a delivery of this event carries: its input, or else the event's envelope; `None` once erased with its
+    /// tenant. Contract: an input is there as long as its event.
+    async fn delivery_body(&self, delivery: DeliveryId, event: EventId) -> Result<Option<Bytes>, Error>;
 }

@@ -22,6 +22,8 @@ pub struct NewInvocation {
     pub due: Timestamp,
     /// The target's policy; `None`: the function's, or the default.
     pub retry: Option<RetryPolicy>,
+    /// What a transformer made of the event, as JSON text; `None`: the event's body, which is not written twice.
+    pub input: Option<Bytes>,
 }
 
 /// A waiting invocation as the owner's scheduler holds it: at most 64 bytes, never bodies.
@@ -63,8 +65,10 @@ pub struct Claim {
 /// What a worker needs besides the code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Work {
-    /// JSON text of the event's envelope.
+    /// JSON text that the handler gets: the invocation's input, or else the event's envelope.
     pub body: Bytes,
+    /// JSON text of the event's envelope, where `body` is an input.
+    pub envelope: Option<Bytes>,
     pub retry: Option<RetryPolicy>,
     /// Depth of the event; its result event is one deeper.
     pub depth: u8,

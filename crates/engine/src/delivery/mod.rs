@@ -1,7 +1,7 @@
 //! Carrying events out to webhooks.
 //!
-//! A delivery is a POST of the event's envelope, as JSON, exactly the text that is kept and that functions see. It is
-//! signed as Standard Webhooks says: headers `webhook-id` (the delivery's id, the same for every try), `webhook-timestamp`
+//! A delivery is a POST of the event's envelope, as JSON, exactly the text that is kept and that functions see, or of
+//! what the target's transformer made of it. It is signed as Standard Webhooks says: headers `webhook-id` (the delivery's id, the same for every try), `webhook-timestamp`
 //! (seconds, of this try) and `webhook-signature` (one per secret). Anything but a 2xx within 15 seconds is a failure;
 //! redirects are not followed. At least once: receivers drop what they know by `webhook-id`.
 
@@ -112,13 +112,9 @@ impl Core {
             let gone = Answer { status: None, error: Some("the webhook was deleted".to_owned()) };
             return self.settle_delivery(delivery, at, gone, Some(DeliveryNext::Failed)).await;
         };
-        let carried = match self.delivery_bodies.get(&delivery.event) {
+        let carried = match self.delivery_bodies.get(&delivery.id) {
             Some(held) => Some(held),
-            None => self
-                .store
-                .event(delivery.event)
-                .await?
-                .map(|record| Carried { body: record.body, trace_context: record.trace_context }),
+            None => self.read_carried(delivery).await?,
         };
         let Some(Carried { body, trace_context }) = carried.filter(|carried| !carried.body.is_empty()) else {
             let erased = Answer { status: None, error: Some("the event was erased".to_owned()) };
@@ -164,6 +160,13 @@ impl Core {
             attributes,
             error: answer.error.clone(),
         });
+    }
+
+    /// What is not held any more.
+    async fn read_carried(&self, delivery: &PendingDelivery) -> Result<Option<Carried>, Error> {
+        let Some(body) = self.store.delivery_body(delivery.id, delivery.event).await? else { return Ok(None) };
+        let event = self.store.event(delivery.event).await?;
+        Ok(Some(Carried { body, trace_context: event.and_then(|record| record.trace_context) }))
     }
 
     async fn settle_delivery(

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
 
-use sublet_model::{Error, Name, RuleSpec, TenantId, event::SOURCE_SUBLET, limit};
+use sublet_model::{Error, Name, RuleSpec, TenantId, Transform, event::SOURCE_SUBLET, limit};
 use sublet_pattern::{EventView, Pattern, RuleSet};
 use sublet_store::RuleRecord;
 
@@ -17,6 +17,14 @@ pub(crate) struct Rule {
     pub(crate) pattern: Arc<Pattern>,
     /// Its pattern names the source `sublet` literally; otherwise it never sees a result event.
     pub(crate) sees_results: bool,
+    /// Each target's, in the targets' order.
+    pub(crate) transforms: Vec<Option<Transform>>,
+}
+
+/// What of a rule is compiled.
+struct Compiled {
+    pattern: Pattern,
+    transforms: Vec<Option<Transform>>,
 }
 
 #[derive(Debug, Default)]
@@ -32,16 +40,17 @@ struct Owned {
 }
 
 impl RuleBook {
-    fn insert(&mut self, record: RuleRecord, pattern: Pattern) {
+    fn insert(&mut self, record: RuleRecord, compiled: Compiled) {
         let owned = self.owners.entry(record.owner).or_default();
-        let compiled = Arc::new(pattern);
+        let pattern = Arc::new(compiled.pattern);
         if record.spec.enabled {
-            owned.matcher.insert(record.name.clone(), Arc::clone(&compiled));
+            owned.matcher.insert(record.name.clone(), Arc::clone(&pattern));
         } else {
             owned.matcher.remove(&record.name);
         }
-        let sees_results = compiled.names_source(SOURCE_SUBLET);
-        owned.by_name.insert(record.name.clone(), Arc::new(Rule { record, pattern: compiled, sees_results }));
+        let sees_results = pattern.names_source(SOURCE_SUBLET);
+        let transforms = compiled.transforms;
+        owned.by_name.insert(record.name.clone(), Arc::new(Rule { record, pattern, sees_results, transforms }));
     }
 
     fn remove(&mut self, owner: Option<TenantId>, name: &Name) {
@@ -108,7 +117,7 @@ impl Directory {
         spec: RuleSpec,
     ) -> Result<(RuleRecord, bool), Error> {
         spec.validate(owner.map(|(_, tenant)| tenant))?;
-        let pattern = parsed(&spec)?;
+        let compiled = compiled(&spec)?;
         let id = owner.map(|(id, _)| id);
         let most = if id.is_some() { limit::RULES_PER_TENANT_MAX } else { limit::RULES_OPERATOR_MAX };
         if self.rule(id, name).is_none() && self.with_rules(|book| book.count(id)) >= most {
@@ -116,7 +125,7 @@ impl Directory {
         }
         let now = self.clock.now();
         self.write(self.store.put_rule(id, name, spec, now), |directory, (record, _)| {
-            directory.change_rules(|book| book.insert(record.clone(), pattern));
+            directory.change_rules(|book| book.insert(record.clone(), compiled));
         })
         .await
     }
@@ -138,8 +147,8 @@ impl Directory {
     pub(super) async fn read_rules(&self) -> Result<(), Error> {
         let mut book = RuleBook::default();
         for record in self.store.all_rules().await? {
-            match parsed(&record.spec) {
-                Ok(pattern) => book.insert(record, pattern),
+            match compiled(&record.spec) {
+                Ok(compiled) => book.insert(record, compiled),
                 // It was checked when it was put; a stricter parser since must not keep the rest from starting.
                 Err(error) => tracing::error!(rule.id = %record.id, %error, "rule {} is not in force", record.id),
             }
@@ -149,6 +158,10 @@ impl Directory {
     }
 }
 
-fn parsed(spec: &RuleSpec) -> Result<Pattern, Error> {
-    Pattern::parse(spec.pattern.get()).map_err(|error| Error::invalid("pattern", error.to_string()))
+fn compiled(spec: &RuleSpec) -> Result<Compiled, Error> {
+    let pattern = Pattern::parse(spec.pattern.get()).map_err(|error| Error::invalid("pattern", error.to_string()))?;
+    let transforms = spec.targets.iter().enumerate().map(|(index, target)| {
+        target.transformer.as_ref().map(|own| own.compile(&format!("targets/{index}/transformer"))).transpose()
+    });
+    Ok(Compiled { pattern, transforms: transforms.collect::<Result<_, _>>()? })
 }

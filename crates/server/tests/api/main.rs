@@ -12,3 +12,4 @@ mod problem;
 mod publishing;
 mod sandbox;
 mod shutdown;
+mod transforming;

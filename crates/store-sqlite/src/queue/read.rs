@@ -7,7 +7,7 @@ use sublet_model::{
 use sublet_store::{AttemptEnd, AttemptRecord, InvocationRecord, OutboxLine, Work};
 
 use super::claim::read_live;
-use crate::bus::read_traced_body;
+use crate::bus::{read_input, read_traced_body};
 use crate::fail::{Fail, Outcome};
 use crate::ledger::usage_at;
 use crate::partition::{self, hour_of};
@@ -121,7 +121,11 @@ pub(super) fn work(conn: &Connection, tenant: TenantId, id: InvocationId) -> Out
         .optional()?;
     let Some((Some(event), retry, depth)) = row else { return Ok(None) };
     let Some((body, trace_context)) = read_traced_body(conn, EventId::from_raw(event))? else { return Ok(None) };
-    Ok(Some(Work { body: body.into(), retry: retry_of(retry.as_deref())?, depth, trace_context }))
+    let (body, envelope) = match read_input(conn, id.raw())? {
+        Some(input) => (input, Some(body.into())),
+        None => (body, None),
+    };
+    Ok(Some(Work { body: body.into(), envelope, retry: retry_of(retry.as_deref())?, depth, trace_context }))
 }
 
 pub(super) fn outbox(conn: &Connection, after: i64, limit: usize) -> Outcome<Vec<OutboxLine>> {

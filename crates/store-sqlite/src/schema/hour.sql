@@ -3,12 +3,14 @@
 -- status: see row.rs. identity: 16 bytes of key and 8 of body, or null. links: what the event led to, and the trace it
 -- belongs to (see row.rs).
 -- foreign_tenants: 1 when it led to an invocation of another tenant than its own, else null.
-CREATE TABLE event_{hour} (
+CREATE TABLE IF NOT EXISTS event_{hour} (
     id INTEGER PRIMARY KEY, tenant INTEGER, foreign_tenants INTEGER, status INTEGER NOT NULL, depth INTEGER NOT NULL,
     identity BLOB, links BLOB, trace BLOB NOT NULL, body BLOB NOT NULL
 );
+-- What a transformer made of an event for one invocation or delivery, whose id it has. tenant: the event's.
+CREATE TABLE IF NOT EXISTS input_{hour} (id INTEGER PRIMARY KEY, tenant INTEGER, body BLOB NOT NULL);
 -- wall_us to bytes_out: as in usage_sum. Result and failure are null when there is none.
-CREATE TABLE attempt_{hour} (
+CREATE TABLE IF NOT EXISTS attempt_{hour} (
     id INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, function INTEGER NOT NULL, invocation INTEGER NOT NULL,
     number INTEGER NOT NULL, version INTEGER NOT NULL, outcome INTEGER NOT NULL, started INTEGER NOT NULL,
     ended INTEGER NOT NULL, wall_us INTEGER NOT NULL, cpu_us INTEGER NOT NULL, memory_peak_bytes INTEGER NOT NULL,
@@ -16,13 +18,13 @@ CREATE TABLE attempt_{hour} (
     result BLOB, failure BLOB, log BLOB
 );
 -- Invocations that ended, but for dead letters.
-CREATE TABLE invocation_{hour} (
+CREATE TABLE IF NOT EXISTS invocation_{hour} (
     id INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, function INTEGER NOT NULL, event INTEGER, state INTEGER NOT NULL,
     reason INTEGER, due INTEGER NOT NULL, starts INTEGER NOT NULL, failed INTEGER NOT NULL, ended INTEGER NOT NULL,
     attempts BLOB
 );
 -- state: 1 delivered, 2 failed. tries: JSON.
-CREATE TABLE delivery_{hour} (
+CREATE TABLE IF NOT EXISTS delivery_{hour} (
     id INTEGER PRIMARY KEY, webhook TEXT NOT NULL, event INTEGER NOT NULL, tenant INTEGER, state INTEGER NOT NULL,
     due INTEGER NOT NULL, tries TEXT NOT NULL
 );

@@ -7,7 +7,8 @@ use sublet_model::Error;
 /// In order; the first is version 1.
 const MIGRATIONS: [&str; 2] = [include_str!("0001.sql"), include_str!("0002.sql")];
 
-/// The tables of one hour, `{hour}` standing for its number. A migration that changes it also changes the hours there are.
+/// The tables of one hour, `{hour}` standing for its number. A table that is new here is made at the next start in the
+/// hours there are as well; a migration that changes one of the others also changes it in those.
 pub(crate) const HOUR: &str = include_str!("hour.sql");
 
 /// The newest version this program knows.
@@ -28,6 +29,16 @@ pub(crate) fn migrate(conn: &Connection) -> Result<(), Error> {
         let step = format!("BEGIN IMMEDIATE; {migration}; PRAGMA user_version = {version}; COMMIT;");
         conn.execute_batch(&step).map_err(Error::internal)?;
         tracing::info!(schema.version = version, "the database's schema is now {version}");
+    }
+    complete_hours(conn).map_err(Error::internal)
+}
+
+/// Gives hours that an earlier program made the tables that it did not know.
+fn complete_hours(conn: &Connection) -> rusqlite::Result<()> {
+    let mut statement = conn.prepare("SELECT hour FROM partition")?;
+    let hours: Vec<i64> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for hour in hours {
+        conn.execute_batch(&HOUR.replace("{hour}", &hour.to_string()))?;
     }
     Ok(())
 }

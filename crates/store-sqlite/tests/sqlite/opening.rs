@@ -1,11 +1,11 @@
 //! Who may open a directory, and what of it.
 
-use sublet_model::ErrorKind;
-use sublet_store::Store;
+use sublet_model::{ErrorKind, TenantId};
+use sublet_store::{Queue, Store};
 use sublet_store_sqlite::{SCHEMA_VERSION, SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
-use super::support::{open, options};
+use super::support::{START, Source, open, options};
 
 #[tokio::test]
 async fn a_second_open_of_a_held_directory_is_refused_until_it_is_let_go() {
@@ -42,6 +42,21 @@ fn a_database_of_a_newer_program_is_refused_and_left_as_it_is() {
     let conn = rusqlite::Connection::open(&file).unwrap();
     let found: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
     assert_eq!(found, newer);
+}
+
+#[tokio::test]
+async fn an_hour_of_an_earlier_program_gets_the_tables_it_lacks() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    let mut source = Source::new();
+    let invocation = source.publish(&store, TenantId::from_raw(7)).await;
+    store.close().await.unwrap();
+    let conn = rusqlite::Connection::open(folder.path().join("sublet.db")).unwrap();
+    conn.execute_batch(&format!("DROP TABLE input_{}", START.millis() / 3_600_000)).unwrap();
+    drop(conn);
+    let store = open(folder.path());
+    let work = store.work(TenantId::from_raw(7), invocation).await.unwrap().unwrap();
+    assert_eq!((&work.body[..], work.envelope), (&b"{}"[..], None));
 }
 
 #[test]

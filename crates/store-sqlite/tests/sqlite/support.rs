@@ -57,6 +57,7 @@ impl Source {
                 event: Some(id),
                 due: self.now,
                 retry: None,
+                input: None,
             }],
             deliveries: Vec::new(),
             consumes: None,

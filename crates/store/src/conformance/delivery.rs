@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use sublet_model::{DeliveryId, ErrorKind, EventId};
 
 use super::world::{Inbox, Tenant, World, name, refusal};
@@ -133,7 +134,24 @@ pub(super) async fn the_body_is_the_events_envelope(world: &mut World) {
     let acme = world.tenant("acme").await;
     let event = world.delivered(&acme, "crm");
     world.accept(event.clone()).await;
-    assert_eq!(world.store().delivery_body(event.id).await.unwrap(), Some(event.body));
-    let unknown = EventId::from_raw(world.raw());
-    assert_eq!(world.store().delivery_body(unknown).await.unwrap(), None);
+    assert_eq!(world.store().delivery_body(event.deliveries[0].id, event.id).await.unwrap(), Some(event.body));
+    let (delivery, unknown) = (DeliveryId::from_raw(world.raw()), EventId::from_raw(world.raw()));
+    assert_eq!(world.store().delivery_body(delivery, unknown).await.unwrap(), None);
+}
+
+pub(super) async fn the_body_is_the_input_where_there_is_one(world: &mut World) {
+    let acme = world.tenant("acme").await;
+    let mut event = world.delivered(&acme, "crm");
+    event.deliveries.extend(world.delivered(&acme, "erp").deliveries);
+    let input = Bytes::from_static(br#"{"order":7}"#);
+    event.deliveries[0].input = Some(input.clone());
+    event.deliveries[1].event = event.id;
+    world.accept(event.clone()).await;
+    for _ in 0..2 {
+        let [with, without] = [event.deliveries[0].id, event.deliveries[1].id];
+        assert_eq!(world.store().delivery_body(with, event.id).await.unwrap().as_ref(), Some(&input));
+        assert_eq!(world.store().delivery_body(without, event.id).await.unwrap().as_ref(), Some(&event.body));
+        assert_eq!(world.store().event_body(event.id).await.unwrap().as_ref(), Some(&event.body));
+        world.restart().await;
+    }
 }

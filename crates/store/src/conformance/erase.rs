@@ -1,5 +1,6 @@
 //! Deleting a tenant: what goes, what is emptied, what stays.
 
+use bytes::Bytes;
 use sublet_model::{EndReason, ErrorKind, FunctionConfig, InvocationState};
 
 use super::world::{Tenant, World, every_page, first, identity, name, refusal, spec};
@@ -67,7 +68,7 @@ pub(super) async fn bodies_results_and_logs_are_erased_and_the_records_stay(worl
     for event in every_page(10, async |page| world.store().events(Some(acme.id), page).await).await {
         assert!(event.body.is_empty());
     }
-    assert_eq!(world.store().delivery_body(delivered.id).await.unwrap(), None);
+    assert_eq!(world.store().delivery_body(delivered.deliveries[0].id, delivered.id).await.unwrap(), None);
     world.check().await;
 }
 
@@ -195,4 +196,28 @@ pub(super) async fn an_erased_tenant_stays_erased_after_a_crash(world: &mut Worl
     let last = world.waiting(&zeta).await;
     let came = inbox.until(|waiting| waiting.invocation == last).await;
     assert_eq!(came.len(), 1, "nothing of it waits: {came:?}");
+}
+
+pub(super) async fn inputs_are_erased_wherever_they_went(world: &mut World) {
+    let (acme, zeta) = (world.tenant("acme").await, world.tenant("zeta").await);
+    let mut event = world.delivered(&acme, "crm");
+    event.deliveries[0].input = Some(Bytes::from_static(b"1"));
+    let mut foreign = world.invocation(&zeta, Some(event.id));
+    foreign.input = Some(Bytes::from_static(b"2"));
+    event.invocations.push(foreign);
+    world.accept(event.clone()).await;
+    let mut kept = world.matched(&zeta);
+    kept.invocations[0].input = Some(Bytes::from_static(b"3"));
+    world.accept(kept.clone()).await;
+    delete(world, &acme).await;
+
+    for _ in 0..2 {
+        let store = world.store();
+        assert_eq!(store.delivery_body(event.deliveries[0].id, event.id).await.unwrap(), None);
+        let work = store.work(zeta.id, event.invocations[0].id).await.unwrap();
+        assert!(work.is_none_or(|work| work.body.is_empty()), "nothing of the tenant's is left in another's queue");
+        let work = store.work(zeta.id, kept.invocations[0].id).await.unwrap().unwrap();
+        assert_eq!(work.body, Bytes::from_static(b"3"));
+        world.restart().await;
+    }
 }

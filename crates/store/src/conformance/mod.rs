@@ -96,6 +96,7 @@ macro_rules! conformance_tests {
             an_id_in_use_refuses_the_whole_call
             what_to_run_is_the_event_with_its_policy_and_depth
             a_trace_context_is_kept_with_the_event_and_its_work
+            what_to_run_is_the_input_where_there_is_one
         }
         outbox {
             lines_come_in_order_above_a_mark_and_within_a_limit
@@ -191,6 +192,7 @@ macro_rules! conformance_tests {
             pending_deliveries_come_again_after_a_crash
             a_new_call_replaces_the_former
             the_body_is_the_events_envelope
+            the_body_is_the_input_where_there_is_one
         }
         listing {
             events_page_newest_first
@@ -256,6 +258,7 @@ macro_rules! conformance_tests {
             another_tenant_keeps_everything
             the_name_is_free_for_another_tenant
             an_erased_tenant_stays_erased_after_a_crash
+            inputs_are_erased_wherever_they_went
         }
         ledger {
             usage_is_added_up_per_hour_tenant_and_function

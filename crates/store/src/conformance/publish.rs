@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use sublet_model::limit::IDENTITY_WINDOW;
-use sublet_model::{ErrorKind, InvocationState, RetryPolicy, TraceContext};
+use sublet_model::{EndReason, ErrorKind, InvocationState, RetryPolicy, TraceContext};
 
 use super::world::{World, identity, refusal};
 use crate::{Balance, EventStatus, Published, RejectReason};
@@ -262,4 +263,27 @@ pub(super) async fn a_trace_context_is_kept_with_the_event_and_its_work(world: &
             assert_eq!(work.trace_context, event.trace_context);
         }
     }
+}
+
+pub(super) async fn what_to_run_is_the_input_where_there_is_one(world: &mut World) {
+    let acme = world.tenant("acme").await;
+    let mut event = world.matched(&acme);
+    event.invocations.push(world.invocation(&acme, Some(event.id)));
+    let input = Bytes::from_static(b"[1, null]");
+    event.invocations[0].input = Some(input.clone());
+    let [with, without] = [event.invocations[0].id, event.invocations[1].id];
+    world.accept(event.clone()).await;
+    world.restart().await;
+
+    let work = world.store().work(acme.id, with).await.unwrap().unwrap();
+    assert_eq!((&work.body, work.envelope.as_ref()), (&input, Some(&event.body)));
+    let other = world.store().work(acme.id, without).await.unwrap().unwrap();
+    assert_eq!((&other.body, other.envelope), (&event.body, None));
+    assert_eq!(world.store().event(event.id).await.unwrap().unwrap().body, event.body, "the event stays as it came");
+
+    // Through a dead letter and back.
+    let lease = world.claim(&acme, with).await;
+    world.settle(lease, crate::Next::DeadLetter(EndReason::AttemptsExhausted)).await;
+    world.store().redrive(acme.id, crate::Selection::All, world.now).await.unwrap();
+    assert_eq!(world.store().work(acme.id, with).await.unwrap(), Some(work));
 }

@@ -168,7 +168,15 @@ impl World {
     /// `None`: a synchronous invoke.
     pub(super) fn invocation(&mut self, tenant: &Tenant, event: Option<EventId>) -> NewInvocation {
         let id = InvocationId::from_raw(self.raw());
-        NewInvocation { id, tenant: tenant.id, function: tenant.function, event, due: self.now, retry: None }
+        NewInvocation {
+            id,
+            tenant: tenant.id,
+            function: tenant.function,
+            event,
+            due: self.now,
+            retry: None,
+            input: None,
+        }
     }
 
     /// An event that is delivered to a webhook.
@@ -177,7 +185,7 @@ impl World {
         event.status = EventStatus::Matched;
         let id = DeliveryId::from_raw(self.raw());
         let (webhook, tenant) = (name(webhook), Some(tenant.id));
-        event.deliveries.push(NewDelivery { id, webhook, event: event.id, tenant, due: self.now });
+        event.deliveries.push(NewDelivery { id, webhook, event: event.id, tenant, due: self.now, input: None });
         event
     }
 

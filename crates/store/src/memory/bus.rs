@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use sublet_model::limit::IDENTITY_WINDOW;
 use sublet_model::{Error, EventId, TenantId, Timestamp};
 
@@ -114,6 +115,11 @@ impl Bus for MemoryStore {
 
     async fn event(&self, id: EventId) -> Result<Option<EventRecord>, Error> {
         Ok(self.read(|state| state.bus.events.get(&id).cloned()))
+    }
+
+    async fn event_body(&self, id: EventId) -> Result<Option<Bytes>, Error> {
+        let body = self.read(|state| state.bus.events.get(&id).map(|event| event.body.clone()));
+        Ok(body.filter(|body| !body.is_empty()))
     }
 
     async fn event_by_identity(&self, key: [u8; 16]) -> Result<Option<EventRecord>, Error> {

@@ -8,6 +8,7 @@ use sublet_model::{DeliveryId, Error, EventId, Name};
 use tokio::sync::mpsc;
 
 use super::{MemoryStore, Verb, listing};
+use crate::bus::Bus;
 use crate::delivery::{
     Deliveries, DeliveryAttempt, DeliveryNext, DeliveryRecord, DeliveryState, NewDelivery, PendingDelivery,
 };
@@ -16,6 +17,8 @@ use crate::page::{Listing, Page};
 #[derive(Default)]
 pub(super) struct Rows {
     pub(super) records: BTreeMap<DeliveryId, DeliveryRecord>,
+    /// Of those whose target has a transformer.
+    pub(super) inputs: BTreeMap<DeliveryId, Bytes>,
     receiver: Option<mpsc::UnboundedSender<Vec<PendingDelivery>>>,
 }
 
@@ -34,6 +37,9 @@ impl Rows {
             due: new.due,
             attempts: Vec::new(),
         };
+        if let Some(input) = new.input {
+            self.inputs.insert(new.id, input);
+        }
         let pending = pending_of(&record);
         self.records.insert(record.id, record);
         pending
@@ -114,8 +120,11 @@ impl Deliveries for MemoryStore {
         })
     }
 
-    async fn delivery_body(&self, event: EventId) -> Result<Option<Bytes>, Error> {
-        let body = self.read(|state| state.bus.events.get(&event).map(|event| event.body.clone()));
-        Ok(body.filter(|body| !body.is_empty()))
+    async fn delivery_body(&self, delivery: DeliveryId, event: EventId) -> Result<Option<Bytes>, Error> {
+        let input = self.read(|state| state.deliveries.inputs.get(&delivery).cloned());
+        match input {
+            Some(input) => Ok(Some(input)),
+            None => self.event_body(event).await,
+        }
     }
 }

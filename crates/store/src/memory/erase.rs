@@ -1,5 +1,7 @@
 //! Deleting a tenant: one commit over every part.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use sublet_model::{EndReason, Error, InvocationState, Name, Timestamp};
 
@@ -33,8 +35,19 @@ impl State {
         queue.outbox.retain(|_, line| line.invocation.tenant != tenant);
 
         let bus = &mut self.bus;
+        let mut erased = BTreeSet::new();
         for event in bus.events.values_mut().filter(|event| event.tenant == Some(tenant)) {
             event.body = Bytes::new();
+            erased.insert(event.id);
+            for delivery in &event.deliveries {
+                self.deliveries.inputs.remove(delivery);
+            }
+        }
+        // Wherever they went: an operator's rule may have carried them to another tenant's function.
+        for invocation in self.queue.invocations.values_mut() {
+            if invocation.record.event.is_some_and(|event| erased.contains(&event)) {
+                invocation.input = None;
+            }
         }
         let events = &bus.events;
         bus.identities.retain(|_, known| events.get(&known.first).is_some_and(|event| event.tenant != Some(tenant)));

@@ -36,7 +36,7 @@ impl Rows {
         let retry = new.retry.clone();
         let mut record = new_record(new, None, InvocationState::Running);
         record.starts = 1;
-        self.invocations.insert(key, Invocation { record, retry, crashed: 0, depth: 0, held: Some(held) });
+        self.invocations.insert(key, Invocation { record, retry, input: None, crashed: 0, depth: 0, held: Some(held) });
         self.running.insert(key);
         Ok(())
     }

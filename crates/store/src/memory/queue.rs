@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use sublet_model::{EndReason, Error, EventId, InvocationId, InvocationState, RetryPolicy, TenantId, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
@@ -29,6 +30,7 @@ pub(super) struct Held {
 pub(super) struct Invocation {
     pub(super) record: InvocationRecord,
     pub(super) retry: Option<RetryPolicy>,
+    pub(super) input: Option<Bytes>,
     pub(super) crashed: u32,
     /// Of its event.
     pub(super) depth: u8,
@@ -112,9 +114,9 @@ impl Rows {
 
     /// A new invocation of a published event.
     pub(super) fn enqueue(&mut self, event: EventId, depth: u8, new: NewInvocation) -> Option<Waiting> {
-        let retry = new.retry.clone();
+        let (retry, input) = (new.retry.clone(), new.input.clone());
         let record = new_record(new, Some(event), InvocationState::Queued);
-        let invocation = Invocation { record, retry, crashed: 0, depth, held: None };
+        let invocation = Invocation { record, retry, input, crashed: 0, depth, held: None };
         let waiting = invocation.waiting();
         self.invocations.insert((invocation.record.tenant, invocation.record.id), invocation);
         waiting
@@ -282,8 +284,13 @@ impl Queue for MemoryStore {
             let invocation = state.queue.invocations.get(&(tenant, invocation))?;
             let event = invocation.record.event.filter(|_| !invocation.record.state.is_final())?;
             let event = state.bus.events.get(&event)?;
+            let (body, envelope) = match &invocation.input {
+                Some(input) => (input.clone(), Some(event.body.clone())),
+                None => (event.body.clone(), None),
+            };
             Some(Work {
-                body: event.body.clone(),
+                body,
+                envelope,
                 retry: invocation.retry.clone(),
                 depth: invocation.depth,
                 trace_context: event.trace_context.clone(),
