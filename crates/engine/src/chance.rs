@@ -19,9 +19,11 @@ pub(crate) struct Chance {
 }
 
 impl Chance {
-    pub(crate) fn new(seed: u64, node: u16, now: Timestamp) -> Chance {
-        // One millisecond ahead, so that a restart within the same millisecond mints nothing twice.
-        let after = floor_at(Timestamp::from_millis(now.millis() + 1));
+    /// `greatest`: the greatest id the store holds. Ids go on above it, also when the clock was set back since.
+    pub(crate) fn new(seed: u64, node: u16, now: Timestamp, greatest: i64) -> Chance {
+        // One millisecond ahead, so that a restart within the same millisecond repeats no id that was minted and, not
+        // being kept, is not in the store: an answer may have named it.
+        let after = floor_at(Timestamp::from_millis(now.millis() + 1)).max(greatest);
         Chance { random: Mutex::new(SmallRng::seed_from_u64(seed)), mint: Mutex::new(IdMint::new(node, after)) }
     }
 

@@ -75,9 +75,11 @@ impl Engine {
         let (directory, changes) = Directory::open(Arc::clone(&store), Arc::clone(&clock)).await?;
         let arrivals = store.arrivals(&ownership).await?;
         let pending = store.delivery_arrivals().await?;
+        // After `acquire`: no earlier owner adds to it.
+        let greatest = store.greatest_id().await?;
         let slots = config.slots_max.unwrap_or(usize::MAX).min(sandbox.slots());
         let core = Arc::new(Core {
-            chance: Chance::new(random_seed, config.node, now),
+            chance: Chance::new(random_seed, config.node, now, greatest),
             directory,
             ownership: Mutex::new(ownership),
             queues: Queues::new(slots),

@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -67,7 +67,7 @@ fn now() -> Timestamp {
 }
 
 struct Generator {
-    mint: IdMint,
+    mint: Arc<Mutex<IdMint>>,
     random: SmallRng,
     body: Bytes,
     trace: Bytes,
@@ -79,7 +79,7 @@ impl Generator {
     fn new() -> Generator {
         let body = format!("{{\"detail\":\"{}\"}}", "x".repeat(BODY_BYTES - 13));
         Generator {
-            mint: IdMint::new(1, 0),
+            mint: Arc::new(Mutex::new(IdMint::new(1, 0))),
             random: SmallRng::seed_from_u64(7),
             body: body.into(),
             trace: Bytes::from_static(b"[{\"rule\":\"enrich\",\"target\":0}]"),
@@ -88,10 +88,18 @@ impl Generator {
         }
     }
 
+    /// One of many: like those of one server, they share a mint.
+    fn of_client(client: usize, mint: Arc<Mutex<IdMint>>) -> Generator {
+        Generator { mint, random: SmallRng::seed_from_u64(client as u64), ..Generator::new() }
+    }
+
     fn event(&mut self, consumes: Option<i64>) -> NewEvent {
         let moment = now();
         let tenant = TenantId::from_raw(self.random.random_range(1..=TENANTS));
-        let id = EventId::from_raw(self.mint.next(moment));
+        let (id, invocation) = {
+            let mut mint = self.mint.lock().unwrap();
+            (EventId::from_raw(mint.next(moment)), InvocationId::from_raw(mint.next(moment)))
+        };
         let identity = Identity { key: self.random.random(), body: self.random.random() };
         NewEvent {
             id,
@@ -103,7 +111,7 @@ impl Generator {
             trace_context: None,
             body: self.body.clone(),
             invocations: vec![NewInvocation {
-                id: InvocationId::from_raw(self.mint.next(moment)),
+                id: invocation,
                 tenant,
                 function: FunctionId::from_raw(tenant.raw()),
                 event: Some(id),
@@ -355,40 +363,120 @@ async fn life_cycle(folder: &Path) {
     store.close().await.unwrap();
 }
 
-/// Many clients, each with one event in flight, against one log that syncs as many records at once.
+/// Many clients, each with one event in flight, against a raw log that is used in the same way: its clients hand their
+/// bytes to one thread, which writes and syncs whatever has queued up and then answers each of them. Blocks of both take
+/// turns, and each is judged beside its neighbour.
 async fn clients(folder: &Path) {
-    const PER_CLIENT: usize = 400;
+    let blocks: usize = std::env::var("BLOCKS").map_or(15, |text| text.parse().unwrap());
+    const PER_CLIENT: usize = 40;
     let store = open(folder);
-    let started = Instant::now();
-    let tasks = (0..BATCH).map(|client| {
-        let store = store.clone();
-        tokio::spawn(async move {
-            let mut generator = Generator::new();
-            generator.mint = IdMint::new(u16::try_from(client).unwrap(), 0);
-            generator.random = SmallRng::seed_from_u64(client as u64);
-            for _ in 0..PER_CLIENT {
-                let event = generator.event(None);
-                assert_eq!(store.publish(vec![event], now()).await.unwrap(), [Published::Accepted]);
+    let log = Arc::new(GroupLog::start(RawLog::new(&folder.join("raw"), 64 << 20)));
+    let mint = Arc::new(Mutex::new(IdMint::new(1, 0)));
+    let mut generators: Vec<Generator> = (0..BATCH).map(|client| Generator::of_client(client, mint.clone())).collect();
+    let (mut ratios, mut through_store, mut through_log) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut cpu_store, mut cpu_log) = (Duration::ZERO, Duration::ZERO);
+    for block in 0..=blocks {
+        let began = (Instant::now(), cpu(libc::CLOCK_PROCESS_CPUTIME_ID));
+        generators = each_client(generators, |mut generator| {
+            let store = store.clone();
+            async move {
+                for _ in 0..PER_CLIENT {
+                    let event = generator.event(None);
+                    assert_eq!(store.publish(vec![event], now()).await.unwrap(), [Published::Accepted]);
+                }
+                generator
             }
         })
-    });
-    for task in join_all(tasks).await {
-        task.unwrap();
-    }
-    let rate = (BATCH * PER_CLIENT) as f64 / started.elapsed().as_secs_f64();
-    store.close().await.unwrap();
-
-    let mut generator = Generator::new();
-    let mut log = RawLog::new(&folder.join("raw"), 64 << 20);
-    let started = Instant::now();
-    for _ in 0..PER_CLIENT {
-        let mut bytes = Vec::new();
-        for _ in 0..BATCH {
-            let event = generator.event(None);
-            generator.log_accept(&event, &mut bytes);
+        .await;
+        let (took, spent) = (began.0.elapsed(), cpu(libc::CLOCK_PROCESS_CPUTIME_ID) - began.1);
+        let began = (Instant::now(), cpu(libc::CLOCK_PROCESS_CPUTIME_ID));
+        generators = each_client(generators, |mut generator| {
+            let log = log.clone();
+            async move {
+                for _ in 0..PER_CLIENT {
+                    let event = generator.event(None);
+                    let mut bytes = Vec::with_capacity(BODY_BYTES * 2);
+                    generator.log_accept(&event, &mut bytes);
+                    log.append(bytes).await;
+                }
+                generator
+            }
+        })
+        .await;
+        let (log_took, log_spent) = (began.0.elapsed(), cpu(libc::CLOCK_PROCESS_CPUTIME_ID) - began.1);
+        // The first of each is for warming up.
+        if block > 0 {
+            ratios.push(took.as_secs_f64() / log_took.as_secs_f64());
+            through_store.push(took);
+            through_log.push(log_took);
+            cpu_store += spent;
+            cpu_log += log_spent;
         }
-        log.append(&bytes);
     }
-    let raw = (BATCH * PER_CLIENT) as f64 / started.elapsed().as_secs_f64();
-    report("accepts through the store, 256 clients", rate, "accepts/s", "raw log, 256 records a sync", raw, None);
+    store.close().await.unwrap();
+    let each = (BATCH * PER_CLIENT) as f64;
+    ratios.sort_unstable_by(f64::total_cmp);
+    let (value, yardstick) = (median(&mut through_store) / each, median(&mut through_log) / each);
+    eprintln!(
+        "256 clients: {:.0} accepts/s through the store, {:.0} through the log; ratio of times by block: {:.2} {:.2} {:.2}; \
+         CPU {:.2} us against {:.2}",
+        1e6 / value,
+        1e6 / yardstick,
+        ratios[0],
+        ratios[ratios.len() / 2],
+        ratios[ratios.len() - 1],
+        cpu_store.as_secs_f64() * 1e6 / each / blocks as f64,
+        cpu_log.as_secs_f64() * 1e6 / each / blocks as f64,
+    );
+    report(
+        "an accept through the store, 256 clients, time per accept",
+        value,
+        "us",
+        "raw log with the same group commit, 256 clients",
+        yardstick,
+        Some(4.0),
+    );
+}
+
+async fn each_client<F, R>(generators: Vec<Generator>, client: F) -> Vec<Generator>
+where
+    F: Fn(Generator) -> R,
+    R: Future<Output = Generator> + Send + 'static,
+{
+    let tasks: Vec<_> = generators.into_iter().map(|generator| tokio::spawn(client(generator))).collect();
+    join_all(tasks).await.into_iter().map(|task| task.unwrap()).collect()
+}
+
+/// The raw log behind one writer thread.
+struct GroupLog {
+    records: std::sync::mpsc::Sender<(Vec<u8>, tokio::sync::oneshot::Sender<()>)>,
+}
+
+impl GroupLog {
+    fn start(mut log: RawLog) -> GroupLog {
+        let (records, received) = std::sync::mpsc::channel::<(Vec<u8>, tokio::sync::oneshot::Sender<()>)>();
+        std::thread::spawn(move || {
+            let (mut bytes, mut waiting) = (Vec::new(), Vec::new());
+            while let Ok((record, answer)) = received.recv() {
+                bytes.extend_from_slice(&record);
+                waiting.push(answer);
+                while let Ok((record, answer)) = received.try_recv() {
+                    bytes.extend_from_slice(&record);
+                    waiting.push(answer);
+                }
+                log.append(&bytes);
+                bytes.clear();
+                for answer in waiting.drain(..) {
+                    answer.send(()).unwrap();
+                }
+            }
+        });
+        GroupLog { records }
+    }
+
+    async fn append(&self, record: Vec<u8>) {
+        let (answer, written) = tokio::sync::oneshot::channel();
+        self.records.send((record, answer)).unwrap();
+        written.await.unwrap();
+    }
 }

@@ -8,6 +8,7 @@
 //! A way through: `store` (open, hand over, read), `command` and `writer` (the group commit), then a file per part of
 //! the contract: `bus`, `queue/`, `delivery`, `ledger`, `registry/`.
 
+mod answer;
 mod audit;
 mod bus;
 mod command;

@@ -24,6 +24,9 @@ impl Default for SqliteOptions {
 pub(crate) const BATCH_COMMANDS_MAX: usize = 512;
 /// Bytes that the commands of one commit bring, but for the last of them.
 pub(crate) const BATCH_BYTES_MAX: usize = 4 << 20;
+/// From so many commands of one commit on, a task of the runtime answers them; fewer are answered by the writer itself,
+/// without that hop.
+pub(crate) const ANSWERS_TOGETHER_MIN: usize = 4;
 /// KiB of bodies that wait for the writer; beyond it, callers wait for their turn to hand over.
 pub(crate) const QUEUED_KIB_MAX: u32 = 64 << 10;
 /// The writer's page cache in KiB. It holds the ends of the hour's tables and the ledger's rows; a larger one makes

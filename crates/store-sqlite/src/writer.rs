@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use sublet_model::Error;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::answer::Answerer;
 use crate::command::{After, Batch, Command};
 use crate::disk::DirectoryLock;
 use crate::fail::Fail;
@@ -39,6 +40,7 @@ pub(crate) struct Start {
     pub(crate) state: State,
     pub(crate) shared: Arc<Shared>,
     pub(crate) messages: Receiver<Message>,
+    pub(crate) answerer: Answerer,
     /// Pages in the log at which a checkpoint no longer waits for a gap.
     pub(crate) log_pages_max: u64,
     pub(crate) lock: DirectoryLock,
@@ -46,7 +48,7 @@ pub(crate) struct Start {
 
 /// The thread's whole life: until every sender is gone, or `Close`. `ready` hears whether it began.
 pub(crate) fn run(start: Start, ready: &SyncSender<Result<(), Error>>) {
-    let Start { conn, state, shared, messages, log_pages_max, lock } = start;
+    let Start { conn, state, shared, messages, answerer, log_pages_max, lock } = start;
     let hot = match Hot::prepare(&conn) {
         Ok(hot) => hot,
         Err(fail) => {
@@ -56,8 +58,18 @@ pub(crate) fn run(start: Start, ready: &SyncSender<Result<(), Error>>) {
     };
     let _ = ready.send(Ok(()));
     let ledger_flushed = Instant::now();
-    let writer =
-        Writer { conn: &conn, hot, state, shared, messages, log_pages_max, log_pages: 0, ledger_flushed, broken: None };
+    let writer = Writer {
+        conn: &conn,
+        hot,
+        state,
+        shared,
+        messages,
+        answerer,
+        log_pages_max,
+        log_pages: 0,
+        ledger_flushed,
+        broken: None,
+    };
     let closed = writer.write_on();
     // The connection is closed before the directory is let go, and both before the caller hears of it.
     drop(conn);
@@ -73,6 +85,7 @@ struct Writer<'c> {
     state: State,
     shared: Arc<Shared>,
     messages: Receiver<Message>,
+    answerer: Answerer,
     log_pages_max: u64,
     /// Pages in the log that are not yet in the database.
     log_pages: u64,
@@ -241,13 +254,13 @@ impl Writer<'_> {
         }
         let flush = self.ledger_is_due();
         match self.transact(commands, flush) {
-            Ok(()) => commands.drain(..).for_each(|command| command.answer(Ok(()))),
+            Ok(()) => self.answerer.give(commands),
             Err(fail) if commands.len() == 1 || self.broken.is_some() => self.refuse(commands, fail),
             Err(_) => {
                 for command in commands.drain(..) {
                     let mut alone = vec![command];
                     match self.transact(&mut alone, false) {
-                        Ok(()) => alone.into_iter().for_each(|command| command.answer(Ok(()))),
+                        Ok(()) => self.answerer.give(&mut alone),
                         Err(fail) => self.refuse(&mut alone, fail),
                     }
                 }

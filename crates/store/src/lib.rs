@@ -53,6 +53,12 @@ pub trait Store: Registry + Keys + Bus + Queue + Deliveries + Ledger + Audit + S
     /// Contract: safe to call at any time and to skip; changes no answer but for history dropped as too old.
     async fn maintain(&self, now: Timestamp, retain_from: Timestamp) -> Result<(), Error>;
 
+    /// The greatest id that was ever handed in with an event, an invocation or a delivery and is still kept; 0 when
+    /// there is none. Whoever mints goes on above it, so that a clock that was set back repeats no id.
+    ///
+    /// Contract: includes every row committed before the call.
+    async fn greatest_id(&self) -> Result<i64, Error>;
+
     /// Waits until everything handed over before this call is durable.
     async fn flush(&self) -> Result<(), Error>;
 

@@ -1,12 +1,14 @@
 //! From an event to its result, and what may stand in between.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sublet_engine::StreamFilter;
-use sublet_model::{ErrorKind, FunctionConfig, InvocationState, Millis, Quota, RetryPolicy};
+use sublet_model::{Clock, ErrorKind, FunctionConfig, InvocationState, Millis, Quota, RetryPolicy};
 use sublet_store::{
-    EventStatus, InvocationFilter, Ledger, Page, Queue, RejectReason, Selection, TenantSpec, TenantStatus, UsageQuery,
+    EventStatus, InvocationFilter, Ledger, Page, Queue, RejectReason, Selection, Store, TenantSpec, TenantStatus,
+    UsageQuery,
 };
 
 use crate::harness::*;
@@ -180,6 +182,33 @@ async fn what_a_crash_interrupted_is_run_again_by_the_next_owner() {
     assert_eq!(sandbox.alone.load(Ordering::SeqCst), 3, "each runs alone after a crash under it");
     let balance = engine.balance(acme.id).await.unwrap();
     assert!(balance.holds() && balance.succeeded == 3, "{balance:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_go_on_above_the_stores_after_the_clock_was_set_back_across_a_restart() {
+    let House { engine, store, sandbox, code, clock } = House::new().await;
+    let house = House { engine, store: store.clone(), sandbox: sandbox.clone(), code: code.clone(), clock };
+    let acme = house.tenant("acme", Quota::default()).await;
+    house.function(&acme, "enrich", "ok").await;
+    house.dispatch_rule().await;
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    let mut last = house.publish(event("acme", None, "{}")).await.id;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let greatest = house.store.greatest_id().await.unwrap();
+    drop(house);
+
+    let clock: Arc<dyn Clock> = RuntimeClock::new();
+    assert!(clock.now() < last.minted_at());
+    let reopened = store.reopen();
+    let engine = start(&reopened, &sandbox, &code, &clock, 0).await;
+    for _ in 0..20 {
+        let receipt = engine.publish(vec![event("acme", None, "{}")]).await.unwrap().remove(0).unwrap();
+        assert!(receipt.id > last && receipt.id.raw() > greatest);
+        last = receipt.id;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let balance = engine.balance(acme.id).await.unwrap();
+    assert!(balance.holds() && balance.succeeded == 21, "{balance:?}");
 }
 
 #[tokio::test(start_paused = true)]

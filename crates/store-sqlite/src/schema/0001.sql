@@ -1,4 +1,14 @@
 -- The tables that stay. History lives in one set of tables per hour: see hour.sql.
+--
+-- The rule of the layout: a row on the path of every event (event, live, attempt, invocation, outbox) is written once
+-- at the end of its table, in id order, and has no index but its id: a second one costs as much as the whole life
+-- cycle. So:
+-- - what is only read with the row joins it as a column at the end of the plain ones, before the bodies; null costs a
+--   byte, a table of its own a whole insert (1 us). What several rows of one commit would repeat goes into one blob;
+-- - what must be found otherwise is found by a bounded scan backwards, by an index made when the hour is over, or from
+--   memory that is rebuilt at open;
+-- - what happens seldom (registry, retries, dead letters, upkeep) may have indexes and JSON as it likes;
+-- - bodies are the last columns of their row.
 
 -- key: ledger_mark (every attempt up to it is in usage_sum), minted (greatest id given to a registry row).
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;

@@ -54,6 +54,35 @@ pub(super) async fn what_was_there_at_the_close_is_there_again(world: &mut World
     world.waiting(&acme).await;
 }
 
+pub(super) async fn the_greatest_id_is_known_whatever_became_of_its_row(world: &mut World) {
+    assert_eq!(world.store().greatest_id().await.unwrap(), 0);
+    let acme = world.tenant("acme").await;
+    let unmatched = world.event(Some(acme.id));
+    let (event, unseen) = (unmatched.id.raw(), world.raw());
+    world.accept(unmatched).await;
+    assert_eq!(world.store().greatest_id().await.unwrap(), event);
+
+    // An hour on, so that an earlier hour's rows are not the newest.
+    world.pass(Duration::from_secs(3_600));
+    let invocation = world.waiting(&acme).await.raw();
+    assert!(invocation > unseen);
+    assert_eq!(world.store().greatest_id().await.unwrap(), invocation, "waiting");
+    let running = world.running(&acme).await;
+    assert_eq!(world.store().greatest_id().await.unwrap(), running.invocation.raw(), "running");
+    world.settle(running, Next::Succeed).await;
+    assert_eq!(world.store().greatest_id().await.unwrap(), running.invocation.raw(), "ended");
+    let dead = world.dead(&acme).await.raw();
+    assert_eq!(world.store().greatest_id().await.unwrap(), dead, "a dead letter");
+    let event = world.delivered(&acme, "crm");
+    let delivery = event.deliveries[0].id;
+    world.accept(event).await;
+    assert_eq!(world.store().greatest_id().await.unwrap(), delivery.raw(), "a delivery");
+    let tried = DeliveryAttempt { at: world.now, status: Some(200), error: None, latency_ms: 1 };
+    world.store().settle_delivery(delivery, tried, DeliveryNext::Delivered).await.unwrap();
+    world.restart().await;
+    assert_eq!(world.store().greatest_id().await.unwrap(), delivery.raw(), "delivered, after a crash");
+}
+
 pub(super) async fn upkeep_changes_no_answer(world: &mut World) {
     let acme = world.tenant("acme").await;
     for _ in 0..5 {

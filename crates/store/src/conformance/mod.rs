@@ -276,6 +276,7 @@ macro_rules! conformance_tests {
         lifecycle {
             a_closed_store_refuses_every_write
             what_was_there_at_the_close_is_there_again
+            the_greatest_id_is_known_whatever_became_of_its_row
             upkeep_changes_no_answer
             upkeep_keeps_what_is_still_needed
             calls_at_once_are_each_carried_out

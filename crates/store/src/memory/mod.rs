@@ -162,6 +162,15 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn greatest_id(&self) -> Result<i64, Error> {
+        Ok(self.read(|state| {
+            let event = state.bus.events.last_key_value().map(|(id, _)| id.raw());
+            let invocation = state.queue.invocations.keys().map(|(_, id)| id.raw()).max();
+            let delivery = state.deliveries.records.last_key_value().map(|(id, _)| id.raw());
+            event.max(invocation).max(delivery).unwrap_or(0)
+        }))
+    }
+
     async fn flush(&self) -> Result<(), Error> {
         Ok(())
     }
