@@ -76,11 +76,15 @@ impl Server {
 
     /// The same with more arguments.
     pub async fn start_with(program: impl AsRef<Path>, home: &Home, arguments: &[&str]) -> Result<Server> {
+        let mut command = Command::new(program.as_ref());
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(home.data()).args(arguments);
+        Server::start_command(command, home).await
+    }
+
+    /// Starts a server by another command, which must listen as those above do; its operator's key is the home's.
+    pub async fn start_command(mut command: Command, home: &Home) -> Result<Server> {
         let log = File::options().create(true).append(true).open(home.log())?;
-        let mut child = Command::new(program.as_ref())
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(home.data())
-            .args(arguments)
+        let mut child = command
             .env("SUBLET_OPERATOR_KEY", home.key())
             .env_remove("SUBLET_URL")
             .env_remove("SUBLET_KEY")
@@ -89,7 +93,7 @@ impl Server {
             .stderr(log)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("cannot start {}", program.as_ref().display()))?;
+            .with_context(|| format!("cannot start {:?}", command.as_std().get_program()))?;
         let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)).context("it has ended already")?;
         let mut lines = BufReader::new(child.stdout.take().context("it has no output")?).lines();
         let said = async {

@@ -3,8 +3,10 @@
 mod bench;
 mod engine;
 mod need;
+mod package;
 mod test;
 mod tidy;
+mod tool;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -30,6 +32,12 @@ enum Task {
     },
     /// Check what the compiler does not: crate edges, module docs, file length, guarantees, the engine's checksum
     Tidy,
+    /// Make the Debian package, with its man pages and completions, in target/package
+    Package {
+        /// Pack target/release as it is
+        #[arg(long)]
+        no_build: bool,
+    },
     /// Rebuild the JavaScript engine artifact in place
     Engine {
         /// Rebuild beside it and compare instead
@@ -43,6 +51,7 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::Bench { filter } => bench::run(filter.as_deref()),
         Task::Tidy => tidy::run(),
+        Task::Package { no_build } => package::run(!no_build),
         Task::Engine { check } => engine::run(check),
     };
     match done {

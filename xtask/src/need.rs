@@ -25,6 +25,14 @@ pub(crate) const WASM_TOOLCHAIN: Need = Need {
 /// The yardstick of the attempt benchmark.
 pub(crate) const NODE: Need = Need { name: "Node.js", probe: &["node", "--version"], packages: &["nodejs"] };
 
+/// Stands in for a container engine: it starts the image that packaging/Dockerfile describes.
+pub(crate) const BUBBLEWRAP: Need =
+    Need { name: "bubblewrap", probe: &["bwrap", "--version"], packages: &["bubblewrap"] };
+
+/// Checks the service file.
+pub(crate) const SYSTEMD: Need =
+    Need { name: "systemd-analyze", probe: &["systemd-analyze", "--version"], packages: &["systemd"] };
+
 impl Need {
     fn is_met(&self) -> bool {
         let Some((program, args)) = self.probe.split_first() else { return true };

@@ -2,7 +2,8 @@
 
 use anyhow::{Result, bail};
 
-use crate::need::{NODE, WASM_TOOLCHAIN};
+use crate::need::{BUBBLEWRAP, NODE, SYSTEMD, WASM_TOOLCHAIN};
+use crate::tool::CARGO_DEB;
 use crate::{cargo, engine, in_ci};
 
 fn run_all(not_run: &mut Vec<&'static str>) -> Result<()> {
@@ -10,6 +11,15 @@ fn run_all(not_run: &mut Vec<&'static str>) -> Result<()> {
     // Node answers in the tests that compare with it; everything else needs nothing but this workspace.
     if !NODE.ensure() {
         not_run.push("comparisons with Node.js");
+    }
+    if !BUBBLEWRAP.ensure() {
+        not_run.push("the container image started");
+    }
+    if !SYSTEMD.ensure() {
+        not_run.push("the service file checked");
+    }
+    if CARGO_DEB.ensure().is_none() {
+        not_run.push("the Debian package made and tried");
     }
     crate::run(&cargo, &["test", "--release", "--workspace"])?;
     if WASM_TOOLCHAIN.ensure() {

@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Demo(crate::demo::Options),
     /// Say which layers of isolation this machine allows
     Doctor(command::doctor::Options),
+    /// Measure this machine: publishing, the whole path, matching, deploys, idle tenants
+    Bench(crate::bench::Options),
     /// Print what makes a shell complete these commands
     Completions(command::completions::Options),
     /// Print or write the man pages

@@ -2,6 +2,8 @@
 //! `command/`; what it is made of, in the other crates.
 
 mod args;
+mod bench;
+mod child;
 mod client;
 mod command;
 mod config;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
             Command::Serve(options) => command::serve::run(options).await,
             Command::Demo(options) => demo::run(options).await,
             Command::Doctor(options) => command::doctor::run(options, args.common.printer()).await,
+            Command::Bench(options) => bench::run(options, &args.common).await,
             Command::Completions(options) => command::completions::run(options),
             Command::Man(options) => command::man::run(options),
             Command::Client(command) => command::run(command, &args.common).await,

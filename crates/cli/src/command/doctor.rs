@@ -37,11 +37,11 @@ pub(crate) async fn run(options: Options, printer: Printer) -> Result<ExitCode> 
 
 /// What a worker that locked itself up says of itself; the kernel's own word when none can be started.
 async fn of_a_worker() -> Result<Report> {
-    let folder = tempfile::tempdir()?;
+    // Nothing is kept: it runs on a read-only root too.
     let config = PoolConfig {
         worker_count: 1,
         arguments: vec![WORKER_COMMAND.into()],
-        cache_dir: Some(folder.path().to_owned()),
+        cache_dir: None,
         ..PoolConfig::default()
     };
     match Pool::start(config).await {

@@ -1,8 +1,8 @@
 //! What the demo prints: where everything is, and what to try.
 
 use super::extension::{self, ACME, FUNCTION};
-use super::process::Process;
 use super::world::{Places, Sublet, own_program, shown};
+use crate::child::Process;
 
 pub(super) fn print(places: &Places, sublet: &Sublet, todo: &Process, acme_key: &str) {
     let program = own_program().map_or_else(|_| "sublet".to_owned(), |path| shown(&path));

@@ -4,7 +4,6 @@
 mod check;
 mod extension;
 mod guide;
-mod process;
 mod secret;
 mod setup;
 mod sse;

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::process::Process;
 use super::{secret, setup, todo_program};
+use crate::child::Process;
 use crate::client::Client;
 
 /// Where the demo keeps its things and where its two processes listen.

@@ -11,9 +11,9 @@ use super::command;
 use super::left_over::Family;
 use super::product::Product;
 use super::steps::Steps;
+use crate::child::Process;
 use crate::client::{Client, ClientError};
 use crate::demo::extension::{self, ACME, FUNCTION, GLOBEX, MALLORY};
-use crate::demo::process::Process;
 use crate::demo::setup;
 use crate::demo::world::{Places, Sublet};
 

@@ -1,15 +1,16 @@
-//! What the server and everything below it use, as the kernel counts it.
+//! What a server and everything below it use, as the kernel counts it.
 
 use std::fs;
 
 use anyhow::{Context, Result};
+use rustix::process::Pid;
 
 /// A server and its workers.
 #[derive(Debug, Clone)]
-pub(crate) struct Family(Vec<u32>);
+pub(super) struct Family(Vec<u32>);
 
 impl Family {
-    pub(crate) fn of(head: u32) -> Result<Family> {
+    pub(super) fn of(head: Pid) -> Result<Family> {
         let mut parents = Vec::new();
         for entry in fs::read_dir("/proc")? {
             let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
@@ -17,7 +18,7 @@ impl Family {
                 parents.push((pid, fields.parent));
             }
         }
-        let mut family = vec![head];
+        let mut family = vec![head.as_raw_nonzero().get().unsigned_abs()];
         let mut next = 0;
         while let Some(&member) = family.get(next) {
             family.extend(parents.iter().filter(|(_, parent)| *parent == member).map(|(pid, _)| *pid));
@@ -26,17 +27,8 @@ impl Family {
         Ok(Family(family))
     }
 
-    /// The server without its workers.
-    pub(crate) fn head(&self) -> Family {
-        Family(self.0[..1].to_vec())
-    }
-
-    pub(crate) fn processes(&self) -> usize {
-        self.0.len()
-    }
-
     /// CPU time so far, user and system, in milliseconds; that of children who have ended included.
-    pub(crate) fn cpu_ms(&self) -> Result<f64> {
+    pub(super) fn cpu_ms(&self) -> Result<f64> {
         let mut ticks = 0;
         for pid in &self.0 {
             ticks += stat(*pid).with_context(|| format!("process {pid} ended during the measurement"))?.ticks;
@@ -46,7 +38,7 @@ impl Family {
     }
 
     /// Resident memory in MB, each process for itself: shared pages count once per process, so this is the upper bound.
-    pub(crate) fn resident_mb(&self) -> Result<f64> {
+    pub(super) fn resident_mb(&self) -> Result<f64> {
         let mut kib = 0.0;
         for pid in &self.0 {
             let status = fs::read_to_string(format!("/proc/{pid}/status"))?;

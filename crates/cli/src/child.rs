@@ -1,7 +1,7 @@
-//! One child process of the demo: started, waited for until it listens, ended cleanly.
+//! A child process that serves: started, waited for until it listens, ended cleanly.
 //!
-//! Children do not outlive the demo, however it ends: the kernel sends them SIGTERM when its main thread dies. They are
-//! in process groups of their own, so that Ctrl-C reaches the demo alone, which then ends them in order.
+//! Children do not outlive this process, however it ends: the kernel sends them SIGTERM when its main thread dies. They are
+//! in process groups of their own, so that Ctrl-C reaches this one alone, which then ends them in order.
 
 use std::fs::File;
 use std::io;
@@ -17,18 +17,18 @@ use tokio::process::Child;
 
 /// From the start of a process to its line.
 const START_DEADLINE: Duration = Duration::from_secs(60);
-/// From SIGTERM to SIGKILL. Longer than any attempt of the demo's tenants.
+/// From SIGTERM to SIGKILL. Longer than any attempt of the tenants of a demo or a benchmark.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
-/// What both programs print when they answer requests.
+/// What such programs print when they answer requests.
 const LISTENING: &str = "listening on ";
 /// Bytes of a log that a failure shows.
 const LOG_TAIL_BYTES: usize = 2_048;
 
-pub(super) struct Process {
+pub(crate) struct Process {
     name: &'static str,
     child: Child,
     pid: Pid,
-    pub(super) url: String,
+    pub(crate) url: String,
     log: PathBuf,
 }
 
@@ -36,7 +36,7 @@ impl Process {
     /// Starts `command` and returns once it listens. What it writes to standard error goes to `log`.
     ///
     /// Call it from the main thread: the children's life is tied to the thread that starts them.
-    pub(super) async fn start(name: &'static str, mut command: Command, log: PathBuf) -> Result<Process> {
+    pub(crate) async fn start(name: &'static str, mut command: Command, log: PathBuf) -> Result<Process> {
         let errors = File::options().create(true).append(true).open(&log);
         let errors = errors.with_context(|| format!("cannot write {}", log.display()))?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).process_group(0);
@@ -64,12 +64,12 @@ impl Process {
         Ok(Process { name, child, pid, url, log })
     }
 
-    pub(super) fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         self.pid
     }
 
     /// Waits until it ends by itself, and says so.
-    pub(super) async fn ended(&mut self) -> anyhow::Error {
+    pub(crate) async fn ended(&mut self) -> anyhow::Error {
         match self.child.wait().await {
             Ok(status) => anyhow::anyhow!("{} ended by itself ({status}); {}", self.name, tail(&self.log)),
             Err(error) => anyhow::Error::new(error).context(format!("cannot wait for {}", self.name)),
@@ -78,7 +78,7 @@ impl Process {
 
     /// SIGTERM, and SIGKILL when that does not help in time or when `hurry` comes first. Errors: it had to be killed,
     /// or ended with a failure.
-    pub(super) async fn stop(mut self, hurry: impl Future<Output = ()>) -> Result<()> {
+    pub(crate) async fn stop(mut self, hurry: impl Future<Output = ()>) -> Result<()> {
         // An error means that it has ended already; waiting tells how.
         let _ = kill_process(self.pid, Signal::TERM);
         let ended: Option<io::Result<ExitStatus>> = tokio::select! {
