@@ -8,15 +8,16 @@ use rusqlite::{Connection, params};
 use sublet_model::{Error, EventId, InvocationState, TenantId, Timestamp, TraceContext};
 use sublet_store::{Bus, EventRecord, Listing, NewDelivery, NewEvent, NewInvocation, Page, PendingDelivery, Published};
 
+use crate::body::{Beside, Part};
 use crate::command::Batch;
 use crate::fail::{Fail, Outcome};
 use crate::identity::identity_blob;
 use crate::listing::{self, Source};
 use crate::partition::{self, hour_of};
-use crate::row::{Links, Live, blob, bytes_or_null, retry_blob, status_code, status_of};
+use crate::row::{Links, Live, blob, body, bytes_or_null, retry_blob, status_code, status_of};
 use crate::store::SqliteStore;
 
-fn publish(batch: &mut Batch<'_, '_>, events: &[NewEvent], now: Timestamp) -> Outcome<Vec<Published>> {
+fn publish(batch: &mut Batch<'_, '_>, events: &[NewEvent], beside: &Beside, now: Timestamp) -> Outcome<Vec<Published>> {
     batch.state.reserve.check()?;
     let shared = batch.shared.clone();
     let mut identities = shared.identities.lock().unwrap_or_else(PoisonError::into_inner);
@@ -37,14 +38,14 @@ fn publish(batch: &mut Batch<'_, '_>, events: &[NewEvent], now: Timestamp) -> Ou
             });
             continue;
         }
-        insert_event(batch, event)?;
+        insert_event(batch, event, beside)?;
         for invocation in &event.invocations {
             enqueue(batch, event, invocation)?;
-            insert_input(batch, event, invocation.id.raw(), invocation.input.as_ref())?;
+            insert_input(batch, event, invocation.id.raw(), invocation.input.as_ref(), beside)?;
         }
         for delivery in &event.deliveries {
             insert_delivery(batch, delivery)?;
-            insert_input(batch, event, delivery.id.raw(), delivery.input.as_ref())?;
+            insert_input(batch, event, delivery.id.raw(), delivery.input.as_ref(), beside)?;
         }
         if let Some(identity) = event.identity {
             identities.remember(identity, event.id, event.status, now);
@@ -55,11 +56,13 @@ fn publish(batch: &mut Batch<'_, '_>, events: &[NewEvent], now: Timestamp) -> Ou
     Ok(answers)
 }
 
-fn insert_event(batch: &mut Batch<'_, '_>, event: &NewEvent) -> Outcome<()> {
+fn insert_event(batch: &mut Batch<'_, '_>, event: &NewEvent, beside: &Beside) -> Outcome<()> {
+    let id = event.id.raw();
+    let body = beside.column(batch, (Part::Event, id), id, event.tenant, &event.body)?;
     let (links, foreign) = Links::blob(event);
     let identity = event.identity.as_ref().map(identity_blob);
-    batch.hot.for_id(event.id.raw())?.event.execute(params![
-        event.id.raw(),
+    batch.hot.for_id(id)?.event.execute(params![
+        id,
         event.tenant.map(TenantId::raw),
         foreign.then_some(1),
         status_code(event.status),
@@ -67,7 +70,7 @@ fn insert_event(batch: &mut Batch<'_, '_>, event: &NewEvent) -> Outcome<()> {
         identity.as_ref().map(<[u8; 24]>::as_slice),
         bytes_or_null(&links),
         &event.trace[..],
-        &event.body[..],
+        body,
     ])?;
     Ok(())
 }
@@ -127,12 +130,27 @@ fn insert_delivery(batch: &mut Batch<'_, '_>, new: &NewDelivery) -> Outcome<()> 
 }
 
 /// Belongs to the event's tenant, wherever it goes.
-fn insert_input(batch: &mut Batch<'_, '_>, event: &NewEvent, id: i64, input: Option<&Bytes>) -> Outcome<()> {
+fn insert_input(
+    batch: &mut Batch<'_, '_>,
+    event: &NewEvent,
+    id: i64,
+    input: Option<&Bytes>,
+    beside: &Beside,
+) -> Outcome<()> {
     if let Some(input) = input {
         let tenant = event.tenant.map(TenantId::raw);
-        batch.hot.for_id(id)?.input.execute(params![id, tenant, &input[..]])?;
+        let column = beside.column(batch, (Part::Input, id), id, event.tenant, input)?;
+        batch.hot.for_id(id)?.input.execute(params![id, tenant, column])?;
     }
     Ok(())
+}
+
+/// What of it may be long.
+fn bodies(event: &NewEvent) -> impl Iterator<Item = ((Part, i64), &Bytes)> {
+    let invocations = event.invocations.iter().map(|new| (new.id.raw(), &new.input));
+    let deliveries = event.deliveries.iter().map(|new| (new.id.raw(), &new.input));
+    let inputs = invocations.chain(deliveries).filter_map(|(id, input)| Some(((Part::Input, id), input.as_ref()?)));
+    inputs.chain([((Part::Event, event.id.raw()), &event.body)])
 }
 
 fn weight(event: &NewEvent) -> usize {
@@ -159,7 +177,7 @@ pub(crate) fn read_event(conn: &Connection, id: EventId) -> Outcome<Option<Event
         status: status_of(row.get(1)?)?,
         depth: row.get(2)?,
         trace: blob(row, 4)?.to_vec().into(),
-        body: blob(row, 5)?.to_vec().into(),
+        body: body(conn, row, 5)?.into(),
         trace_context: links.trace_context,
         invocations: links.invocations,
         deliveries: links.deliveries,
@@ -176,7 +194,7 @@ pub(crate) fn read_traced_body(conn: &Connection, id: EventId) -> Outcome<Option
     let mut rows = statement.query([id.raw()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let links = Links::read(blob(row, 0)?)?;
-    Ok(Some((blob(row, 1)?.to_vec(), links.trace_context)))
+    Ok(Some((body(conn, row, 1)?, links.trace_context)))
 }
 
 /// What a transformer made of the event for the invocation or delivery of this id.
@@ -187,7 +205,7 @@ pub(crate) fn read_input(conn: &Connection, id: i64) -> Outcome<Option<Vec<u8>>>
     }
     let mut statement = conn.prepare_cached(&format!("SELECT body FROM input_{hour} WHERE id = ?"))?;
     let mut rows = statement.query([id])?;
-    rows.next()?.map(|row| blob(row, 0).map(<[u8]>::to_vec)).transpose()
+    rows.next()?.map(|row| body(conn, row, 0)).transpose()
 }
 
 /// The body alone, for work and deliveries.
@@ -198,14 +216,16 @@ pub(crate) fn read_body(conn: &Connection, id: EventId) -> Outcome<Option<Vec<u8
     }
     let mut statement = conn.prepare_cached(&format!("SELECT body FROM event_{hour} WHERE id = ?"))?;
     let mut rows = statement.query([id.raw()])?;
-    rows.next()?.map(|row| blob(row, 0).map(<[u8]>::to_vec)).transpose()
+    rows.next()?.map(|row| body(conn, row, 0)).transpose()
 }
 
 #[async_trait]
 impl Bus for SqliteStore {
     async fn publish(&self, events: Vec<NewEvent>, now: Timestamp) -> Result<Vec<Published>, Error> {
         let bytes = events.iter().map(weight).sum();
-        self.write_bytes(bytes, move |batch| publish(batch, &events, now)).await
+        let room = self.room(bytes).await?;
+        let beside = self.set_beside(events.iter().flat_map(bodies), true).await?;
+        self.write_bytes(bytes, room, move |batch| publish(batch, &events, &beside, now)).await
     }
 
     async fn event(&self, id: EventId) -> Result<Option<EventRecord>, Error> {

@@ -31,6 +31,9 @@ pub(crate) struct After {
     pub(crate) arrivals: Option<Option<mpsc::UnboundedSender<Vec<Waiting>>>>,
     pub(crate) delivery_arrivals: Option<mpsc::UnboundedSender<Vec<PendingDelivery>>>,
     pub(crate) registry_changed: bool,
+    /// Files that the batch refers to, and those that it no longer refers to.
+    pub(crate) bodies_kept: Vec<i64>,
+    pub(crate) bodies_gone: Vec<i64>,
     /// Identities remembered by this batch: forgotten again if it fails.
     pub(crate) identities: Vec<[u8; 16]>,
 }

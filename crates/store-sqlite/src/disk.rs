@@ -65,6 +65,11 @@ pub(crate) fn preallocate_log(dir: &Path, bytes: u64) -> Result<(), Error> {
     file.sync_all().map_err(|e| unusable(&path, e))
 }
 
+pub(crate) fn has_room(dir: &Path, bytes: u64) -> bool {
+    // A file system that does not say how full it is cannot be watched; its writes still fail honestly.
+    statvfs(dir).map_or(true, |stat| stat.f_bavail.saturating_mul(stat.f_frsize) >= bytes)
+}
+
 /// Whether there is room to accept more, looked at once a second at most.
 pub(crate) struct Reserve {
     dir: PathBuf,
@@ -82,9 +87,7 @@ impl Reserve {
     pub(crate) fn check(&mut self) -> Result<(), Error> {
         if self.looked.is_none_or(|at| at.elapsed() >= RESERVE_CHECK_EVERY) {
             self.looked = Some(Instant::now());
-            // A file system that does not say how full it is cannot be watched; its writes still fail honestly.
-            let free = statvfs(&self.dir).map_or(u64::MAX, |stat| stat.f_bavail.saturating_mul(stat.f_frsize));
-            self.reached = free < self.bytes;
+            self.reached = !has_room(&self.dir, self.bytes);
         }
         if self.reached { Err(Error::storage_full()) } else { Ok(()) }
     }

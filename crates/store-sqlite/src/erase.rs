@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use rusqlite::Connection;
 use sublet_model::{EndReason, Error, InvocationState, Name, TenantId, Timestamp};
 
+use crate::body;
 use crate::command::Batch;
 use crate::delivery;
 use crate::fail::Outcome;
@@ -36,6 +37,7 @@ pub(crate) fn delete_tenant(batch: &mut Batch<'_, '_>, name: &Name, now: Timesta
             batch.conn.execute(&sql, [raw])?;
         }
     }
+    body::erase_of(batch, tenant)?;
     batch.after.registry_changed = true;
     Ok(())
 }

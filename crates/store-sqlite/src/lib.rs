@@ -10,6 +10,7 @@
 
 mod answer;
 mod audit;
+mod body;
 mod bus;
 mod command;
 mod delivery;

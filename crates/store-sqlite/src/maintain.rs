@@ -5,6 +5,7 @@
 use rusqlite::Connection;
 use sublet_model::{Error, Timestamp};
 
+use crate::body;
 use crate::command::Batch;
 use crate::fail::Outcome;
 use crate::option::SEAL_ROWS_MAX;
@@ -73,6 +74,7 @@ fn drop_hour(batch: &mut Batch<'_, '_>, hour: Hour) -> Outcome<bool> {
     for table in ["event", "input", "invocation", "attempt", "delivery"] {
         batch.conn.execute_batch(&format!("DROP TABLE IF EXISTS {table}_{hour}"))?;
     }
+    body::drop_hour(batch, hour)?;
     batch.conn.execute("DELETE FROM partition WHERE hour = ?", [hour])?;
     // A dead letter without its event cannot be redriven.
     batch.conn.execute("DELETE FROM dead_letter WHERE event < ?1 OR id < ?1", [end])?;

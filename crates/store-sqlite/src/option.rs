@@ -34,6 +34,10 @@ pub(crate) const QUEUED_KIB_MAX: u32 = 64 << 10;
 pub(crate) const WRITER_CACHE_KIB: i64 = 16 << 10;
 /// Each reader's page cache in KiB.
 pub(crate) const READER_CACHE_KIB: i64 = 16 << 10;
+/// A longer body is a file of its own.
+pub(crate) const BODY_INLINE_BYTES_MAX: usize = 16 << 10;
+/// Callers that write bodies to files at a time; the others wait for their turn.
+pub(crate) const BODY_WRITERS_MAX: usize = 8;
 /// Prepared statements kept per connection.
 pub(crate) const STATEMENTS_MAX: usize = 256;
 

@@ -1,13 +1,14 @@
 //! How values become columns and back. No JSON in what every life cycle writes: fixed-width numbers in blobs.
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Row, ToSql};
+use rusqlite::{Connection, Row, ToSql};
 use sublet_model::{
     DeliveryId, EndReason, EventId, FunctionId, InvocationId, InvocationState, Millis, RetryPolicy, TenantId,
     Timestamp, TraceContext,
 };
 use sublet_store::{EventStatus, InvocationRecord, NewEvent, NewInvocation, RejectReason, Waiting};
 
+use crate::body::read_file;
 use crate::fail::{Fail, Outcome};
 
 pub(crate) fn status_code(status: EventStatus) -> u8 {
@@ -264,6 +265,14 @@ pub(crate) fn blob<'a>(row: &'a Row<'_>, index: usize) -> Outcome<&'a [u8]> {
         ValueRef::Null => Ok(&[]),
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Ok(bytes),
         _ => Err(Fail::corrupt("a number where bytes belong")),
+    }
+}
+
+/// A body's column, wherever the body is; null reads as empty.
+pub(crate) fn body(conn: &Connection, row: &Row<'_>, index: usize) -> Outcome<Vec<u8>> {
+    match row.get_ref(index)? {
+        ValueRef::Integer(id) => read_file(conn, id),
+        _ => Ok(blob(row, index)?.to_vec()),
     }
 }
 

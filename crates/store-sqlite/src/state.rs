@@ -4,13 +4,14 @@
 //! transaction failed, so that memory never says more than the disk.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use rusqlite::{Connection, OptionalExtension};
 use sublet_model::{IdMint, InvocationId, InvocationState, TenantId, Timestamp};
 use sublet_store::{PendingDelivery, SHARDS, Waiting, shard_of};
 use tokio::sync::{mpsc, watch};
 
+use crate::body::Bodies;
 use crate::disk::Reserve;
 use crate::fail::Outcome;
 use crate::hash::BuildIdHasher;
@@ -49,6 +50,7 @@ pub(crate) struct State {
 pub(crate) struct Shared {
     pub(crate) identities: Mutex<Identities>,
     pub(crate) ledger: Mutex<LedgerMemory>,
+    pub(crate) bodies: Arc<Bodies>,
     pub(crate) revision: watch::Sender<u64>,
 }
 

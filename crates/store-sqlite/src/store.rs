@@ -10,16 +10,19 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags};
 use sublet_model::{Error, Timestamp};
 use sublet_store::Store;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::answer::Answerer;
+use crate::body::Bodies;
 use crate::command::{Batch, Command, Verb};
 use crate::disk::{DATABASE_FILE, DirectoryLock, Reserve, preallocate_log};
 use crate::fail::{Fail, Outcome};
 use crate::identity::Identities;
 use crate::ledger::LedgerMemory;
 use crate::maintain;
-use crate::option::{QUEUED_KIB_MAX, READER_CACHE_KIB, STATEMENTS_MAX, SqliteOptions, WRITER_CACHE_KIB};
+use crate::option::{
+    BODY_WRITERS_MAX, QUEUED_KIB_MAX, READER_CACHE_KIB, STATEMENTS_MAX, SqliteOptions, WRITER_CACHE_KIB,
+};
 use crate::schema;
 use crate::state::{self, Shared, State};
 use crate::writer::{self, Message, Start};
@@ -30,6 +33,8 @@ pub struct SqliteStore {
     messages: Sender<Message>,
     /// KiB of bodies that may wait for the writer.
     room: Arc<Semaphore>,
+    /// Turns of writing bodies to files.
+    body_writers: Semaphore,
     readers: Readers,
     closed: AtomicBool,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -59,6 +64,7 @@ impl SqliteStore {
         let shared = Arc::new(Shared {
             identities: Mutex::new(Identities::load(&conn).map_err(Fail::into_error)?),
             ledger: Mutex::new(LedgerMemory::load(&conn).map_err(Fail::into_error)?),
+            bodies: Arc::new(Bodies::open(dir, &conn, options.reserve_bytes)?),
             revision: watch::channel(1).0,
         });
         let state = State::load(&conn, Reserve::new(dir, options.reserve_bytes)).map_err(Fail::into_error)?;
@@ -79,10 +85,19 @@ impl SqliteStore {
             shared,
             messages,
             room: Arc::new(Semaphore::new(QUEUED_KIB_MAX as usize)),
+            body_writers: Semaphore::new(BODY_WRITERS_MAX),
             readers,
             closed: AtomicBool::new(false),
             writer: Mutex::new(Some(thread)),
         }))
+    }
+
+    pub(crate) fn bodies(&self) -> Arc<Bodies> {
+        self.shared.bodies.clone()
+    }
+
+    pub(crate) fn body_writers(&self) -> &Semaphore {
+        &self.body_writers
     }
 
     pub(crate) fn shared(&self) -> Arc<Shared> {
@@ -100,14 +115,18 @@ impl SqliteStore {
         answer.await.map_err(|_| closed())?
     }
 
-    /// The same for a verb that brings `bytes` of bodies: it waits until there is room for them in the writer's queue.
-    pub(crate) async fn write_bytes<T, F>(&self, bytes: usize, verb: F) -> Result<T, Error>
+    /// Waits until there is room for `bytes` of bodies among those that wait for the writer.
+    pub(crate) async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Error> {
+        let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(QUEUED_KIB_MAX);
+        self.room.clone().acquire_many_owned(kib).await.map_err(|_| closed())
+    }
+
+    /// The same as `write` for a verb that brings `bytes` of bodies, for which there is room.
+    pub(crate) async fn write_bytes<T, F>(&self, bytes: usize, room: OwnedSemaphorePermit, verb: F) -> Result<T, Error>
     where
         F: FnMut(&mut Batch<'_, '_>) -> Outcome<T> + Send + 'static,
         T: Send + 'static,
     {
-        let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(QUEUED_KIB_MAX);
-        let room = self.room.clone().acquire_many_owned(kib).await.map_err(|_| closed())?;
         let (command, answer) = Verb::new(verb, bytes, Some(room));
         self.hand_over(Box::new(command));
         answer.await.map_err(|_| closed())?
@@ -229,7 +248,9 @@ impl Store for SqliteStore {
     }
 
     async fn flush(&self) -> Result<(), Error> {
-        self.write(|_| Ok(())).await
+        self.write(|_| Ok(())).await?;
+        self.shared.bodies.flush().await;
+        Ok(())
     }
 
     async fn close(&self) -> Result<(), Error> {

@@ -312,6 +312,10 @@ impl Writer<'_> {
                 memory.count(key, sum, attempt);
             }
         }
+        if !after.bodies_kept.is_empty() {
+            self.shared.bodies.keep(&after.bodies_kept);
+        }
+        self.shared.bodies.remove(after.bodies_gone);
         if let Some(sender) = after.arrivals {
             self.state.arrivals = sender;
         }
@@ -338,6 +342,7 @@ impl Writer<'_> {
         self.hot.forget_all();
         let reloaded = self.state.reload(self.conn);
         if fail.is_fatal() || reloaded.is_err() {
+            self.shared.bodies.keep_all();
             tracing::error!(cause = ?fail, "the store stops writing: what its disk holds is no longer known");
             self.broken = Some("the store's disk failed; restart when it is mended".to_owned());
         }

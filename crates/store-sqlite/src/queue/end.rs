@@ -4,22 +4,25 @@ use rusqlite::params;
 use sublet_model::{AttemptId, EndReason, EventId, InvocationState, Outcome as AttemptOutcome, Timestamp, UsageSum};
 use sublet_store::AttemptEnd;
 
+use crate::body::{Beside, Part};
 use crate::command::Batch;
 use crate::fail::Outcome;
 use crate::ledger::LedgerKey;
 use crate::row::{Live, bytes_or_null, counter};
 
 /// The attempt's row, which is its ledger line; its id joins those of the invocation.
-///
-/// Seam: a body over 16 KiB belongs outside the log (it is written there and again at the checkpoint); result, failure
-/// and log would then be references, made here and resolved in `read`.
 pub(super) fn write_attempt(
     batch: &mut Batch<'_, '_>,
     live: &mut Live,
     number: u32,
     end: &AttemptEnd,
+    beside: &Beside,
 ) -> Outcome<AttemptId> {
     let id = batch.state.mint(end.ended);
+    let (invocation, tenant) = (live.id.raw(), live.tenant);
+    let result = beside.column_or_null(batch, (Part::Result, invocation), id, tenant, end.result.as_deref())?;
+    let failure = beside.column_or_null(batch, (Part::Failure, invocation), id, tenant, end.failure.as_deref())?;
+    let log = beside.column_or_null(batch, (Part::Log, invocation), id, tenant, bytes_or_null(&end.log))?;
     let usage = &end.usage;
     batch.hot.for_id(id)?.attempt.execute(params![
         id,
@@ -37,9 +40,9 @@ pub(super) fn write_attempt(
         counter(usage.memory_limit_bytes),
         counter(usage.bytes_in),
         counter(usage.bytes_out),
-        end.result.as_deref(),
-        end.failure.as_deref(),
-        bytes_or_null(&end.log),
+        result,
+        failure,
+        log,
     ])?;
     live.attempts.extend_from_slice(&id.to_be_bytes());
     let key = LedgerKey { tenant: live.tenant, hour: end.ended.hour(), function: live.function };

@@ -54,7 +54,9 @@ impl Queue for SqliteStore {
 
     async fn settle(&self, settle: Settle) -> Result<Settled, Error> {
         let bytes = settle::weight(&settle);
-        self.write_bytes(bytes, move |batch| settle::settle(batch, &settle)).await
+        let room = self.room(bytes).await?;
+        let beside = self.set_beside(settle::bodies(&settle), false).await?;
+        self.write_bytes(bytes, room, move |batch| settle::settle(batch, &settle, &beside)).await
     }
 
     async fn finish(&self, finish: Finish) -> Result<Option<i64>, Error> {

@@ -7,6 +7,7 @@ use sublet_store::{AttemptEnd, Ownership, SHARDS, Waiting};
 use tokio::sync::mpsc;
 
 use super::end::{bury, wait_again, write_attempt};
+use crate::body::Beside;
 use crate::command::Batch;
 use crate::fail::Outcome;
 use crate::option::ARRIVALS_PER_MESSAGE;
@@ -48,7 +49,7 @@ fn give_back(batch: &mut Batch<'_, '_>, now: Timestamp, lost: impl Fn(&Running) 
             log: Bytes::new(),
         };
         let number = live.starts;
-        write_attempt(batch, live, number, &end)?;
+        write_attempt(batch, live, number, &end, &Beside::default())?;
         if live.event.is_none() {
             live.failed += 1;
             bury(batch, live, InvocationState::Failed, None, now)?;

@@ -11,7 +11,7 @@ use crate::bus::{read_input, read_traced_body};
 use crate::fail::{Fail, Outcome};
 use crate::ledger::usage_at;
 use crate::partition::{self, hour_of};
-use crate::row::{blob, bytes_or_null, ids_of, moment, reason_of, retry_of, state_of};
+use crate::row::{blob, body, ids_of, moment, reason_of, retry_of, state_of};
 
 pub(super) struct Found {
     pub(super) record: InvocationRecord,
@@ -92,7 +92,7 @@ fn attempt(conn: &Connection, id: AttemptId) -> Outcome<Option<AttemptRecord>> {
     let Some(row) = rows.next()? else { return Ok(None) };
     let outcome: u8 = row.get(5)?;
     let outcome = AttemptOutcome::from_code(outcome).ok_or_else(|| Fail::corrupt(format!("outcome {outcome}")))?;
-    let body = |index: usize| Ok::<_, Fail>(bytes_or_null(blob(row, index)?).map(|bytes| bytes.to_vec().into()));
+    let kept = |index: usize| body(conn, row, index).map(|bytes| (!bytes.is_empty()).then(|| bytes.into()));
     Ok(Some(AttemptRecord {
         id,
         invocation: InvocationId::from_raw(row.get(2)?),
@@ -105,9 +105,9 @@ fn attempt(conn: &Connection, id: AttemptId) -> Outcome<Option<AttemptRecord>> {
             version: row.get(4)?,
             outcome,
             usage: usage_at(row, 8)?,
-            result: body(14)?,
-            failure: body(15)?,
-            log: blob(row, 16)?.to_vec().into(),
+            result: kept(14)?,
+            failure: kept(15)?,
+            log: body(conn, row, 16)?.into(),
         },
     }))
 }

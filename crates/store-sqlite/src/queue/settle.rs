@@ -1,21 +1,31 @@
 //! Ending an attempt, and ending what waits without one.
 
+use bytes::Bytes;
 use sublet_model::{EndReason, Error, InvocationState, Transition};
 use sublet_store::{Finish, Next, Settle, Settled};
 
 use super::claim::{check_epoch, holder, waiting};
 use super::end::{announce, bury, wait_again, write_attempt};
+use crate::body::{Beside, Part};
 use crate::command::Batch;
 use crate::fail::Outcome;
 
 /// Bytes that a settle brings.
 pub(super) fn weight(settle: &Settle) -> usize {
     let end = &settle.end;
-    let bodies = [&end.result, &end.failure].into_iter().flatten().map(bytes::Bytes::len).sum::<usize>();
+    let bodies = [&end.result, &end.failure].into_iter().flatten().map(Bytes::len).sum::<usize>();
     bodies + end.log.len() + 256
 }
 
-pub(super) fn settle(batch: &mut Batch<'_, '_>, settle: &Settle) -> Outcome<Settled> {
+/// What of it may be long.
+pub(super) fn bodies(settle: &Settle) -> impl Iterator<Item = ((Part, i64), &Bytes)> {
+    let (invocation, end) = (settle.lease.invocation.raw(), &settle.end);
+    let result = end.result.as_ref().map(|body| ((Part::Result, invocation), body));
+    let failure = end.failure.as_ref().map(|body| ((Part::Failure, invocation), body));
+    result.into_iter().chain(failure).chain([((Part::Log, invocation), &end.log)])
+}
+
+pub(super) fn settle(batch: &mut Batch<'_, '_>, settle: &Settle, beside: &Beside) -> Outcome<Settled> {
     let Settle { lease, end, next, announce: announced } = settle;
     check_epoch(batch, lease.tenant, lease.epoch)?;
     let mut live = holder(batch, lease)?.live.clone();
@@ -29,7 +39,7 @@ pub(super) fn settle(batch: &mut Batch<'_, '_>, settle: &Settle) -> Outcome<Sett
         Next::Retry { spent: false, .. } => live.crashed += 1,
         Next::Succeed | Next::Cancel(_) => {}
     }
-    let attempt = write_attempt(batch, &mut live, lease.token, end)?;
+    let attempt = write_attempt(batch, &mut live, lease.token, end, beside)?;
     let ended = match next {
         Next::Retry { due, .. } => {
             wait_again(batch, &mut live, *due)?;

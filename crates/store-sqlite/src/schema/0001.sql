@@ -8,7 +8,7 @@
 -- - what must be found otherwise is found by a bounded scan backwards, by an index made when the hour is over, or from
 --   memory that is rebuilt at open;
 -- - what happens seldom (registry, retries, dead letters, upkeep) may have indexes and JSON as it likes;
--- - bodies are the last columns of their row.
+-- - a body is the last column of its row: a blob, or past 16 KiB the number of a file (table body).
 
 -- key: ledger_mark (every attempt up to it is in usage_sum), minted (greatest id given to a registry row).
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;

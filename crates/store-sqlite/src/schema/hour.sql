@@ -1,5 +1,6 @@
 -- The tables of one hour: append-only, in id order; an id belongs to the hour it was minted in.
--- Bodies come last, so that a scan over the columns before them need not read them.
+-- Bodies come last, so that a scan over the columns before them need not read them. One of over 16 KiB is a file of its
+-- own, and its column the file's number (see body/).
 -- status: see row.rs. identity: 16 bytes of key and 8 of body, or null. links: what the event led to, and the trace it
 -- belongs to (see row.rs).
 -- foreign_tenants: 1 when it led to an invocation of another tenant than its own, else null.

@@ -108,4 +108,16 @@ pub(super) fn photograph(from: &Path, to: &Path) {
     for file in ["sublet.db", "sublet.db-wal"] {
         std::fs::copy(from.join(file), to.join(file)).unwrap();
     }
+    std::fs::create_dir_all(to.join("bodies")).unwrap();
+    for file in files_of_bodies(from) {
+        std::fs::copy(from.join("bodies").join(&file), to.join("bodies").join(&file)).unwrap();
+    }
+}
+
+/// The names of the files beside the database.
+pub(super) fn files_of_bodies(folder: &Path) -> Vec<String> {
+    let listing = std::fs::read_dir(folder.join("bodies")).unwrap();
+    let mut names: Vec<String> = listing.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort_unstable();
+    names
 }

@@ -72,6 +72,35 @@ pub(super) async fn bodies_results_and_logs_are_erased_and_the_records_stay(worl
     world.check().await;
 }
 
+pub(super) async fn long_bodies_are_erased_like_short_ones(world: &mut World) {
+    let (acme, zeta) = (world.tenant("acme").await, world.tenant("zeta").await);
+    let long = |letter: u8| Bytes::from(vec![letter; 40_000]);
+    let mut made = Vec::new();
+    for tenant in [&acme, &zeta] {
+        let mut event = world.matched(tenant);
+        event.body = long(b'e');
+        event.invocations[0].input = Some(long(b'i'));
+        world.accept(event.clone()).await;
+        let lease = world.claim(tenant, event.invocations[0].id).await;
+        let mut settle = world.settlement(lease, Next::Succeed);
+        (settle.end.result, settle.end.log) = (Some(long(b'r')), long(b'l'));
+        world.store().settle(settle.clone()).await.unwrap();
+        made.push((event, settle.end));
+    }
+    delete(world, &acme).await;
+    for _ in ["before a crash", "after it"] {
+        let (event, _) = &made[0];
+        assert!(world.store().event(event.id).await.unwrap().unwrap().body.is_empty());
+        let end = world.store().attempts(acme.id, event.invocations[0].id).await.unwrap().remove(0).end;
+        assert_eq!((end.result, end.log.len()), (None, 0));
+        let (event, end) = &made[1];
+        assert_eq!(world.store().event(event.id).await.unwrap().unwrap().body, event.body, "another tenant's stay");
+        let kept = world.store().attempts(zeta.id, event.invocations[0].id).await.unwrap().remove(0).end;
+        assert_eq!(kept, *end);
+        world.restart().await;
+    }
+}
+
 pub(super) async fn what_waits_is_cancelled_and_what_runs_is_fenced(world: &mut World) {
     let acme = world.tenant("acme").await;
     let waits = world.waiting(&acme).await;

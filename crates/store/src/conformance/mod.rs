@@ -95,6 +95,7 @@ macro_rules! conformance_tests {
             an_event_is_found_by_its_identity
             an_id_in_use_refuses_the_whole_call
             what_to_run_is_the_event_with_its_policy_and_depth
+            bodies_of_every_length_come_back_as_handed_in
             a_trace_context_is_kept_with_the_event_and_its_work
             what_to_run_is_the_input_where_there_is_one
         }
@@ -251,6 +252,7 @@ macro_rules! conformance_tests {
         erase {
             a_deleted_tenant_is_gone_with_what_it_set_up
             bodies_results_and_logs_are_erased_and_the_records_stay
+            long_bodies_are_erased_like_short_ones
             what_waits_is_cancelled_and_what_runs_is_fenced
             outbox_lines_and_pending_deliveries_go
             the_ledger_stays

@@ -7,7 +7,7 @@ use sublet_model::limit::IDENTITY_WINDOW;
 use sublet_model::{EndReason, ErrorKind, InvocationState, RetryPolicy, TraceContext};
 
 use super::world::{World, identity, refusal};
-use crate::{Balance, EventStatus, Published, RejectReason};
+use crate::{Balance, EventStatus, Next, Published, RejectReason};
 
 pub(super) async fn an_accepted_event_is_there_with_what_it_led_to(world: &mut World) {
     let acme = world.tenant("acme").await;
@@ -286,4 +286,49 @@ pub(super) async fn what_to_run_is_the_input_where_there_is_one(world: &mut Worl
     world.settle(lease, crate::Next::DeadLetter(EndReason::AttemptsExhausted)).await;
     world.store().redrive(acme.id, crate::Selection::All, world.now).await.unwrap();
     assert_eq!(world.store().work(acme.id, with).await.unwrap(), Some(work));
+}
+
+/// A backend may keep long ones elsewhere: nobody can tell.
+pub(super) async fn bodies_of_every_length_come_back_as_handed_in(world: &mut World) {
+    let acme = world.tenant("acme").await;
+    let mut made = Vec::new();
+    for length in [1, 16 << 10, (16 << 10) + 1, 256 << 10] {
+        let body = |letter: u8| Bytes::from(vec![letter; length]);
+        let mut event = world.matched(&acme);
+        event.body = body(b'e');
+        event.invocations[0].input = Some(body(b'i'));
+        event.deliveries = world.delivered(&acme, "crm").deliveries;
+        event.deliveries[0].event = event.id;
+        event.deliveries[0].input = Some(body(b'd'));
+        world.accept(event.clone()).await;
+
+        let lease = world.claim(&acme, event.invocations[0].id).await;
+        let work = world.store().work(acme.id, lease.invocation).await.unwrap().unwrap();
+        assert_eq!((work.body, work.envelope), (body(b'i'), Some(body(b'e'))));
+        let mut failed = world.settlement(lease, Next::Retry { due: world.now, spent: true });
+        (failed.end.failure, failed.end.log) = (Some(body(b'f')), body(b'l'));
+        world.store().settle(failed.clone()).await.unwrap();
+        let again = world.lease(&acme, lease.invocation, 2);
+        world.try_claim(again).await.unwrap();
+        let mut succeeded = world.settlement(again, Next::Succeed);
+        succeeded.end.result = Some(body(b'r'));
+        let line = world.store().settle(succeeded.clone()).await.unwrap().outbox.unwrap();
+        made.push((event, [failed.end, succeeded.end], line));
+    }
+    for round in ["before a crash", "after it"] {
+        for (event, ends, line) in &made {
+            let length = event.body.len();
+            let kept = world.store().event(event.id).await.unwrap().unwrap();
+            assert_eq!(kept.body, event.body, "{length} {round}");
+            assert_eq!(world.store().event_body(event.id).await.unwrap().as_ref(), Some(&event.body));
+            let delivery = &event.deliveries[0];
+            let carried = world.store().delivery_body(delivery.id, event.id).await.unwrap();
+            assert_eq!(carried, delivery.input, "{length} {round}");
+            let attempts = world.store().attempts(acme.id, event.invocations[0].id).await.unwrap();
+            assert_eq!([&attempts[0].end, &attempts[1].end], [&ends[0], &ends[1]], "{length} {round}");
+            let told = world.store().outbox(line - 1, 1).await.unwrap().remove(0);
+            assert_eq!(told.attempt.unwrap().end, ends[1], "{length} {round}");
+        }
+        world.restart().await;
+    }
 }
