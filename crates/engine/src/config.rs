@@ -14,6 +14,8 @@ pub struct EngineConfig {
     pub rescue_every: Duration,
     /// How long events and attempts are kept.
     pub retain: Duration,
+    /// How long lines of the audit log are kept.
+    pub audit_retain: Duration,
     /// Event bodies held between publish and start, in bytes; beyond it they are read back from the store.
     pub body_cache_bytes: usize,
     /// Images of functions held ready to run, in bytes.
@@ -32,6 +34,7 @@ impl Default for EngineConfig {
             maintain_every: Duration::from_secs(1),
             rescue_every: Duration::from_secs(5),
             retain: Duration::from_secs(7 * 86_400),
+            audit_retain: Duration::from_secs(400 * 86_400),
             body_cache_bytes: 64 << 20,
             image_cache_bytes: 128 << 20,
             invoke_wait: Duration::from_secs(5),

@@ -4,12 +4,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use crate::auth::AppState;
+use crate::origin::{Peer, origin_of};
 use crate::problem::Problem;
+use crate::visit::Visit;
 
 /// Names one request, in its answer (`x-request-id`), in its problem and in the log.
 #[derive(Debug, Clone)]
@@ -31,12 +34,15 @@ impl RequestId {
     }
 }
 
-pub(crate) async fn wrap(mut request: Request, next: Next) -> Response {
+pub(crate) async fn wrap(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId::next();
     let method = method_label(request.method());
     let path = request.extensions().get::<MatchedPath>().cloned();
+    let peer = request.extensions().get::<Peer>().copied();
+    let visit = Visit::new(id.clone(), origin_of(peer, request.headers(), state.trusted_proxies()));
     request.extensions_mut().insert(id.clone());
+    request.extensions_mut().insert(visit.clone());
 
     let mut response = next.run(request).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
@@ -54,6 +60,7 @@ pub(crate) async fn wrap(mut request: Request, next: Next) -> Response {
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         headers.insert(X_REQUEST_ID, value);
     }
+    visit.mark(headers);
     // The API answers data, never a page: nothing may sniff, frame or keep it.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));

@@ -17,6 +17,9 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 #[schema(example = json!({"status": "ready"}))]
 pub(crate) struct Health {
     status: &'static str,
+    /// When the TLS certificate ends; absent without TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_expires: Option<String>,
 }
 
 /// Whether the process runs at all.
@@ -27,7 +30,7 @@ pub(crate) struct Health {
     responses((status = 200, description = "`ok`", body = Health)),
 )]
 async fn get_health() -> axum::Json<Health> {
-    axum::Json(Health { status: "ok" })
+    axum::Json(Health { status: "ok", certificate_expires: None })
 }
 
 /// Whether requests should come here.
@@ -48,5 +51,6 @@ async fn get_readiness(node: Open) -> (StatusCode, axum::Json<Health>) {
     } else {
         (StatusCode::OK, "ready")
     };
-    (code, axum::Json(Health { status }))
+    let certificate_expires = node.certificate_expires().map(|at| at.to_string());
+    (code, axum::Json(Health { status, certificate_expires }))
 }

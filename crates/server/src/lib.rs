@@ -2,7 +2,8 @@
 //! descriptions are the OpenAPI document.
 //!
 //! It knows no backend of the store and no jail. One family of endpoints is one file, with its shapes and errors; what
-//! all have in common is beside them: `auth` (who may reach what), `body` and `param` (what comes in), `answer` and
+//! all have in common is beside them: `auth` (who may reach what), `audit` (who changed what),
+//! `origin` and `visit` (where a request came from), `body` and `param` (what comes in), `answer` and
 //! `problem` (what goes out), `edge` (what happens to every request), `router` (the table of routes), [`serve`].
 //!
 //! Invariants:
@@ -13,6 +14,7 @@
 
 mod alias;
 mod answer;
+mod audit;
 mod auth;
 mod body;
 mod dead_letter;
@@ -27,6 +29,7 @@ mod key;
 mod layer;
 mod metric;
 mod openapi;
+mod origin;
 mod param;
 mod pattern;
 mod problem;
@@ -36,10 +39,14 @@ mod schema;
 mod serve;
 mod stream;
 mod tenant;
+mod tls;
 mod trace;
 mod usage;
 mod version;
+mod visit;
 mod webhook;
 
-pub use auth::{AppState, Secret, ServerConfig, ensure_operator_key};
+pub use auth::{AppState, Failures, Secret, ServerConfig, ensure_operator_key};
+pub use origin::Network;
 pub use serve::serve;
+pub use tls::{Reload, Tls, TlsFiles};

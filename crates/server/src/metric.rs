@@ -56,6 +56,9 @@ async fn get_metrics(node: Open) -> Response {
     for (name, value) in gauges {
         metrics::gauge!(name).set(value as f64);
     }
+    if let Some(expires) = node.certificate_expires() {
+        metrics::gauge!("sublet_tls_certificate_expiry_timestamp_seconds").set((expires.millis() / 1_000) as f64);
+    }
     let text = recorder().map(|handle| {
         handle.run_upkeep();
         handle.render()

@@ -111,6 +111,12 @@ impl Problem {
         problem
     }
 
+    pub(crate) fn throttled(detail: &str, retry_after_s: u32) -> Problem {
+        let mut problem = Problem::from(Error::throttled(detail));
+        problem.0.retry_after = Some(retry_after_s);
+        problem
+    }
+
     pub(crate) fn forbidden(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::FORBIDDEN, "urn:sublet:problem:forbidden", "This key may not do that", detail)
     }

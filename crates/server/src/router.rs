@@ -8,8 +8,8 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::auth::AppState;
 use crate::problem::Problem;
 use crate::{
-    alias, dead_letter, delivery, edge, event, function, health, invocation, invoke, key, layer, metric, openapi,
-    pattern, rule, stream, tenant, usage, version, webhook,
+    alias, audit, dead_letter, delivery, edge, event, function, health, invocation, invoke, key, layer, metric,
+    openapi, pattern, rule, stream, tenant, usage, version, webhook,
 };
 
 pub(crate) fn router(state: AppState) -> Result<Router, Error> {
@@ -32,15 +32,18 @@ pub(crate) fn router(state: AppState) -> Result<Router, Error> {
         .merge(delivery::routes())
         .merge(layer::routes())
         .merge(key::routes())
+        .merge(audit::routes())
         .merge(health::routes())
         .merge(metric::routes())
         .merge(openapi::routes())
         .split_for_parts();
+    let changes = audit::Changes::of(&document.paths, state.clone());
     let document = openapi::finish(document).map_err(Error::internal)?;
     Ok(routes
         .fallback(async || Problem::not_found("path"))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(axum::Extension(document))
-        .layer(axum::middleware::from_fn(edge::wrap))
+        .layer(axum::middleware::from_fn_with_state(changes, audit::record))
+        .layer(axum::middleware::from_fn_with_state(state.clone(), edge::wrap))
         .with_state(state))
 }

@@ -1,7 +1,7 @@
 //! The server itself: accepting connections, and ending in good order.
 //!
 //! Not `axum::serve`, which would accept without end and wait for a request's head for ever: here connections have a
-//! maximum, and a head a deadline.
+//! maximum, and a head and a TLS handshake a deadline.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -17,15 +17,23 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use sublet_model::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 
 use crate::auth::AppState;
+use crate::origin::Peer;
 use crate::router::router;
+use crate::tls::Tls;
 
 /// How long a connection may take to send a request's head, or stay without one.
 /// Longer than clients keep idle ones for, so that a client is the one who closes.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a TLS handshake may take, waiting for its turn included.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// TLS handshakes at once.
+const HANDSHAKES_MAX: usize = 256;
 /// After an error of accepting (no more descriptors), before the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -48,6 +56,15 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let app = router(state.clone())?;
     let slots = Arc::new(Semaphore::new(state.connections_max()));
+    // Ends with this function, however it ends.
+    let mut upkeep = JoinSet::new();
+    let kept = state.clone();
+    upkeep.spawn(async move { kept.keep_keys().await });
+    let tls = state.tls().cloned().map(|tls| Handshakes { tls, slots: Arc::new(Semaphore::new(HANDSHAKES_MAX)) });
+    if let Some(Handshakes { tls, .. }) = tls.clone() {
+        let kept = state.clone();
+        upkeep.spawn(async move { tls.watch(|| kept.clock().now()).await });
+    }
     // Each connection holds a receiver; when the last one is gone, `closed` says so.
     let (phase, _) = watch::channel(Phase::Serving);
     let mut shutdown = pin!(shutdown);
@@ -62,10 +79,11 @@ pub async fn serve(
             accepted = accept => accepted?,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let connection = connection(stream, app.clone(), phase.subscribe());
+            Ok((stream, address)) => {
+                let peer = Peer { address: address.ip(), is_tls: tls.is_some() };
+                let (service, tls, heard) = (Bodies { app: app.clone(), peer }, tls.clone(), phase.subscribe());
                 tokio::spawn(async move {
-                    connection.await;
+                    arrive(stream, tls, service, heard).await;
                     drop(slot);
                 });
             }
@@ -83,13 +101,44 @@ pub async fn serve(
         phase.send_replace(Phase::Over);
         phase.closed().await;
     }
+    upkeep.shutdown().await;
+    state.write_key_uses().await;
     Ok(())
 }
 
-async fn connection(stream: TcpStream, app: Router, mut phase: watch::Receiver<Phase>) {
+#[derive(Clone)]
+struct Handshakes {
+    tls: Tls,
+    /// They cost far more than requests do: so many at once, and the others wait.
+    slots: Arc<Semaphore>,
+}
+
+async fn arrive(stream: TcpStream, tls: Option<Handshakes>, service: Bodies, mut phase: watch::Receiver<Phase>) {
     // Answers are small and awaited: do not gather them.
     let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(Bodies(app));
+    let Some(handshakes) = tls else { return connection(stream, service, phase).await };
+    let handshake = async {
+        let _slot = handshakes.slots.acquire().await.ok()?;
+        handshakes.tls.acceptor().accept(stream).await.ok()
+    };
+    let shaken = tokio::select! {
+        // Nobody asked anything yet.
+        _ = phase.wait_for(|phase| *phase > Phase::Serving) => return,
+        shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake) => shaken,
+    };
+    match shaken {
+        Ok(Some(stream)) => connection(stream, service, phase).await,
+        // Port scanners, health checks of TCP, clients that do not trust the certificate: common, and counted alone.
+        Ok(None) | Err(_) => metrics::counter!("sublet_tls_handshake_failures_total").increment(1),
+    }
+}
+
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    service: Bodies,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let service = TowerToHyperService::new(service);
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).half_close(false);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
@@ -110,9 +159,12 @@ async fn connection(stream: TcpStream, app: Router, mut phase: watch::Receiver<P
     }
 }
 
-/// The router takes axum's bodies; hyper hands over its own.
+/// The router takes axum's bodies; hyper hands over its own. And a request knows whom it came from.
 #[derive(Clone)]
-struct Bodies(Router);
+struct Bodies {
+    app: Router,
+    peer: Peer,
+}
 
 impl tower_service::Service<hyper::Request<Incoming>> for Bodies {
     type Response = axum::response::Response;
@@ -120,10 +172,11 @@ impl tower_service::Service<hyper::Request<Incoming>> for Bodies {
     type Future = axum::routing::future::RouteFuture<Infallible>;
 
     fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
-        tower_service::Service::<Request>::poll_ready(&mut self.0, cx)
+        tower_service::Service::<Request>::poll_ready(&mut self.app, cx)
     }
 
-    fn call(&mut self, request: hyper::Request<Incoming>) -> Self::Future {
-        tower_service::Service::<Request>::call(&mut self.0, request.map(Body::new))
+    fn call(&mut self, mut request: hyper::Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        tower_service::Service::<Request>::call(&mut self.app, request.map(Body::new))
     }
 }

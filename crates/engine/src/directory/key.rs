@@ -17,6 +17,11 @@ impl Directory {
         self.read(find, |held, found: &Option<Arc<KeyRecord>>| held.keys.insert(*hash, found.clone(), 1)).await
     }
 
+    /// `None`: not in the cache. `Some(None)`: known not to be there.
+    pub fn key_if_held(&self, hash: &[u8; 32]) -> Option<Option<Arc<KeyRecord>>> {
+        locked(&self.held).keys.get(hash).cloned()
+    }
+
     pub async fn put_key(&self, key: NewKey) -> Result<KeyRecord, Error> {
         let now = self.clock.now();
         self.write(self.store.put_key(key, now), |directory, record| {

@@ -3,31 +3,34 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
-use axum::http::header;
 use axum::http::request::Parts;
 use sublet_engine::{Engine, Viewer};
-use sublet_model::{Name, PriceSheet, Timestamp};
-use sublet_store::{KeyScope, Page, Store, TenantRecord};
-use subtle::ConstantTimeEq;
+use sublet_model::{KeyId, Name, PriceSheet, Timestamp};
+use sublet_store::{KeyScope, KeyUse, Page, Standing, Store, TenantRecord};
 use tokio::sync::watch;
 
-use super::secret::{KEY_CHARS_MAX, KEY_CHARS_MIN, hash_of};
+use super::admit::{Admitted, admit};
 use super::state::AppState;
 use crate::problem::Problem;
+use crate::visit::Visit;
 
 /// Any valid key.
 pub(crate) struct Caller {
     reach: Reach,
-    scope: KeyScope,
-    hash: [u8; 32],
+    admitted: Admitted,
 }
 
 /// An operator's key.
-pub(crate) struct Operator(Reach);
+pub(crate) struct Operator {
+    reach: Reach,
+    admitted: Admitted,
+    visit: Option<Visit>,
+}
 
 /// The tenant in the path, for the operator or for itself.
 pub(crate) struct TenantScope {
     reach: Reach,
+    admitted: Admitted,
     pub(crate) tenant: Arc<TenantRecord>,
 }
 
@@ -75,14 +78,14 @@ macro_rules! reaches {
 
 reaches! {
     Caller: reach;
-    Operator: 0;
+    Operator: reach;
     TenantScope: reach;
     TenantAdmin: reach;
 }
 
 impl Caller {
     pub(crate) fn viewer(&self) -> Viewer {
-        match self.scope {
+        match self.admitted.scope() {
             KeyScope::Operator => Viewer::Operator,
             KeyScope::Tenant(id) => Viewer::Tenant(id),
         }
@@ -91,7 +94,7 @@ impl Caller {
     /// Which tenant a listing is about, from its `?tenant=`: for an operator the named one, or all; for a tenant its
     /// own, and anyone else's name is 404.
     pub(crate) async fn tenant_filter(&self, named: Option<&str>) -> Result<Option<Arc<TenantRecord>>, Problem> {
-        match (self.scope, named) {
+        match (self.admitted.scope(), named) {
             (KeyScope::Operator, None) => Ok(None),
             (KeyScope::Operator, Some(named)) => by_name(&self.reach, &parse(named)?).await.map(Some),
             (KeyScope::Tenant(id), named) => {
@@ -104,15 +107,46 @@ impl Caller {
         }
     }
 
-    /// Whether the key is still there: for answers that go on for long.
+    /// Whether the key still lets in: for answers that go on for long.
     pub(crate) async fn is_still_known(&self) -> bool {
-        let found = self.reach.engine().registry().key(&self.hash).await;
-        found.is_ok_and(|record| record.is_some_and(|record| record.scope == self.scope))
+        let found = self.reach.engine().registry().key(&self.admitted.hash).await;
+        let is_valid = |standing| standing == Standing::Valid;
+        found.is_ok_and(|record| {
+            record.is_some_and(|record| {
+                record.id == self.admitted.key.id && is_valid(record.standing(&self.admitted.hash, self.now()))
+            })
+        })
     }
 
     /// Becomes true when the server stops.
     pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
         self.reach.0.inner.stopping.subscribe()
+    }
+}
+
+impl Operator {
+    /// The key that was used.
+    pub(crate) fn key(&self) -> KeyId {
+        self.admitted.key.id
+    }
+
+    /// Tells the audit log which tenant the change is about, where the path does not say.
+    pub(crate) fn about(&self, tenant: &TenantRecord) {
+        if let Some(visit) = &self.visit {
+            visit.note_about(tenant.id, tenant.name.clone());
+        }
+    }
+
+    /// A key's last use as it is known here, perhaps ahead of the store.
+    pub(crate) fn last_use(&self, id: KeyId) -> Option<KeyUse> {
+        self.reach.0.inner.gate.last_use(id)
+    }
+}
+
+impl TenantScope {
+    /// Whether it is the operator who asks.
+    pub(crate) fn is_operator(&self) -> bool {
+        self.admitted.scope() == KeyScope::Operator
     }
 }
 
@@ -125,6 +159,11 @@ impl Open {
         *self.0.0.inner.stopping.borrow()
     }
 
+    /// When the TLS certificate in use ends, where there is one.
+    pub(crate) fn certificate_expires(&self) -> Option<Timestamp> {
+        self.0.0.tls().map(|tls| tls.expires())
+    }
+
     /// Whether the store answers, by a question that costs next to nothing.
     pub(crate) async fn store_answers(&self) -> bool {
         self.0.engine().store().tenants(Page::new(None, 1)).await.is_ok()
@@ -135,8 +174,9 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Caller, Problem> {
-        let (scope, hash) = authenticate(parts, state).await?;
-        Ok(Caller { reach: Reach(state.clone()), scope, hash })
+        let admitted = admit(parts, state).await?;
+        admitted.check_role(parts)?;
+        Ok(Caller { reach: Reach(state.clone()), admitted })
     }
 }
 
@@ -144,10 +184,12 @@ impl FromRequestParts<AppState> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Operator, Problem> {
-        match authenticate(parts, state).await?.0 {
-            KeyScope::Operator => Ok(Operator(Reach(state.clone()))),
-            KeyScope::Tenant(_) => Err(operator_only()),
+        let admitted = admit(parts, state).await?;
+        match admitted.scope() {
+            KeyScope::Operator => admitted.check_role(parts)?,
+            KeyScope::Tenant(_) => return Err(operator_only()),
         }
+        Ok(Operator { reach: Reach(state.clone()), admitted, visit: parts.extensions.get().cloned() })
     }
 }
 
@@ -155,10 +197,10 @@ impl FromRequestParts<AppState> for TenantScope {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<TenantScope, Problem> {
-        let (by, _) = authenticate(parts, state).await?;
+        let admitted = admit(parts, state).await?;
         let reach = Reach(state.clone());
         let named = path_tenant(parts, state).await?;
-        let tenant = match by {
+        let tenant = match admitted.scope() {
             KeyScope::Operator => by_name(&reach, &parse(&named)?).await?,
             KeyScope::Tenant(id) => {
                 let own = own(&reach, id).await?;
@@ -168,7 +210,8 @@ impl FromRequestParts<AppState> for TenantScope {
                 own
             }
         };
-        Ok(TenantScope { reach, tenant })
+        admitted.check_role(parts)?;
+        Ok(TenantScope { reach, admitted, tenant })
     }
 }
 
@@ -176,11 +219,14 @@ impl FromRequestParts<AppState> for TenantAdmin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<TenantAdmin, Problem> {
-        let (by, _) = authenticate(parts, state).await?;
+        let admitted = admit(parts, state).await?;
         let reach = Reach(state.clone());
         let named = path_tenant(parts, state).await?;
-        match by {
-            KeyScope::Operator => Ok(TenantAdmin { reach, name: parse(&named)? }),
+        match admitted.scope() {
+            KeyScope::Operator => {
+                admitted.check_role(parts)?;
+                Ok(TenantAdmin { reach, name: parse(&named)? })
+            }
             KeyScope::Tenant(id) if own(&reach, id).await?.name.as_str() == named => Err(operator_only()),
             KeyScope::Tenant(_) => Err(no_tenant(&named)),
         }
@@ -193,31 +239,6 @@ impl FromRequestParts<AppState> for Open {
     async fn from_request_parts(_: &mut Parts, state: &AppState) -> Result<Open, Self::Rejection> {
         Ok(Open(Reach(state.clone())))
     }
-}
-
-/// The key's scope, and its hash.
-async fn authenticate(parts: &Parts, state: &AppState) -> Result<(KeyScope, [u8; 32]), Problem> {
-    let value = parts
-        .headers
-        .get(header::AUTHORIZATION)
-        .ok_or_else(|| Problem::unauthorized("send a key as `Authorization: Bearer …`"))?;
-    let secret = value
-        .to_str()
-        .ok()
-        .and_then(|text| text.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, secret)| secret.trim())
-        .ok_or_else(|| Problem::unauthorized("the authorization must be `Bearer` and a key"))?;
-    let unknown = || Problem::unauthorized("this key is not known");
-    // What cannot be a key costs no look-up.
-    if !(KEY_CHARS_MIN..=KEY_CHARS_MAX).contains(&secret.len()) {
-        return Err(unknown());
-    }
-    let hash = hash_of(secret);
-    let record = state.inner.engine.registry().key(&hash).await?.ok_or_else(unknown)?;
-    // The look-up was by a hash of the secret, so its timing tells nothing of the secret; comparing what it found once
-    // more, in constant time, does not rely on how a cache or a backend compares.
-    if bool::from(record.hash.ct_eq(&hash)) { Ok((record.scope, hash)) } else { Err(unknown()) }
 }
 
 async fn path_tenant(parts: &mut Parts, state: &AppState) -> Result<String, Problem> {

@@ -9,13 +9,21 @@
 //! - [`Caller`]: any key, where what is shown depends on whose it is;
 //! - [`Open`]: no key. It reaches numbers about this node and nothing of anyone's.
 //!
-//! No key and an unknown key are 401, before anything else about the request is looked at.
+//! Within its reach a key does what its role allows (`role`); that is looked at last, so that a 403 tells of nothing that
+//! a 404 would hide. No key and an unknown key are 401, before anything else about the request is looked at.
 
+mod admit;
+mod bucket;
 mod extract;
+mod gate;
+mod role;
 mod secret;
 mod state;
+mod upkeep;
 
+pub(crate) use admit::{Admitted, admit};
 pub(crate) use extract::{Caller, Open, Operator, TenantAdmin, TenantScope};
+pub use gate::Failures;
 pub use secret::{Secret, ensure_operator_key};
 pub(crate) use secret::{hash_of, mint};
 pub use state::{AppState, ServerConfig};

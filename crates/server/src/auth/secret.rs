@@ -48,7 +48,7 @@ pub(crate) fn hash_of(secret: &str) -> [u8; 32] {
 }
 
 /// Sees to it that there is an operator key: the one that is `given` (from the environment), or one that is made when
-/// there is none yet and handed back to be shown once.
+/// there is none that can administer (none yet, or all expired) and handed back to be shown once.
 ///
 /// Errors: `Invalid` when the given key is too short or has characters that a header cannot carry.
 pub async fn ensure_operator_key(
@@ -65,8 +65,11 @@ pub async fn ensure_operator_key(
         }
         let hash = hash_of(given);
         match store.key_by_hash(&hash).await? {
-            Some(key) if key.scope == KeyScope::Operator => {}
-            Some(_) => return Err(Error::invalid("SUBLET_OPERATOR_KEY", "is a tenant's key")),
+            Some(key) if key.is_operating(now) && key.hash == hash => {}
+            Some(_) => {
+                let why = "is a key that may not administer: a tenant's, an expired one, or one of another role";
+                return Err(Error::invalid("SUBLET_OPERATOR_KEY", why));
+            }
             None => {
                 let key = NewKey::new(KeyScope::Operator, "SUBLET_OPERATOR_KEY", hash);
                 store.put_key(key, now).await?;
@@ -74,7 +77,7 @@ pub async fn ensure_operator_key(
         }
         return Ok(None);
     }
-    if !store.keys(Some(KeyScope::Operator)).await?.is_empty() {
+    if store.keys(Some(KeyScope::Operator)).await?.iter().any(|key| key.is_operating(now)) {
         return Ok(None);
     }
     let secret = mint(KeyScope::Operator)?;

@@ -3,9 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sublet_engine::Engine;
+use sublet_engine::{Directory, Engine};
 use sublet_model::{Clock, PriceSheet, SystemClock};
+use sublet_store::Store;
 use tokio::sync::watch;
+
+use super::admit::Admitted;
+use super::gate::{Failures, Gate};
+use crate::origin::Network;
+use crate::problem::Problem;
+use crate::tls::Tls;
 
 /// What may be set about the server.
 #[derive(Clone)]
@@ -16,6 +23,12 @@ pub struct ServerConfig {
     pub clock: Arc<dyn Clock>,
     /// Connections held at once, in number; further ones wait to be accepted.
     pub connections_max: usize,
+    /// Proxies whose `Forwarded` and `X-Forwarded-…` headers are believed.
+    pub trusted_proxies: Vec<Network>,
+    /// How many unknown keys one address may try.
+    pub failures: Failures,
+    /// Without it, the server speaks plain HTTP.
+    pub tls: Option<Tls>,
     /// How long requests may take to finish once the server is told to stop.
     pub end_within: Duration,
 }
@@ -26,6 +39,9 @@ impl Default for ServerConfig {
             prices: PriceSheet::default(),
             clock: Arc::new(SystemClock),
             connections_max: 10_000,
+            trusted_proxies: Vec::new(),
+            failures: Failures::default(),
+            tls: None,
             end_within: Duration::from_secs(20),
         }
     }
@@ -40,18 +56,47 @@ pub struct AppState {
 pub(super) struct Inner {
     pub(super) engine: Engine,
     pub(super) config: ServerConfig,
+    pub(super) gate: Gate,
     /// Becomes true when the server stops: streams end then.
     pub(super) stopping: watch::Sender<bool>,
 }
 
 impl AppState {
     pub fn new(engine: Engine, config: ServerConfig) -> AppState {
-        AppState { inner: Arc::new(Inner { engine, config, stopping: watch::Sender::new(false) }) }
+        let gate = Gate::new(config.failures);
+        AppState { inner: Arc::new(Inner { engine, config, gate, stopping: watch::Sender::new(false) }) }
+    }
+
+    // For what runs around the handlers; handlers have the extractors.
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        self.inner.engine.store()
+    }
+
+    pub(crate) fn registry(&self) -> &Directory {
+        self.inner.engine.registry()
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.inner.config.clock.as_ref()
+    }
+
+    /// Errors: `Throttled` when a tenant's key changes more than it may.
+    pub(crate) fn take_change(&self, admitted: &Admitted) -> Result<(), Problem> {
+        let taken = self.inner.gate.take_change(&admitted.key, self.clock().now());
+        taken.map_err(|wait_s| Problem::throttled("this key changes too much at once", wait_s))
     }
 
     /// Tells streams to end and readiness to say so.
     pub(crate) fn stop(&self) {
         self.inner.stopping.send_replace(true);
+    }
+
+    pub(crate) fn trusted_proxies(&self) -> &[Network] {
+        &self.inner.config.trusted_proxies
+    }
+
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.inner.config.tls.as_ref()
     }
 
     pub(crate) fn end_within(&self) -> Duration {

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::harness::{Api, OPERATOR_KEY};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reach {
+pub(crate) enum Reach {
     /// No key.
     Open,
     /// The operator's alone, about no one tenant: a tenant's key is 403.
@@ -24,7 +24,7 @@ enum Reach {
 
 use Reach::{Any, Harmless, Open, Operator, Tenant, TenantAdmin};
 
-const TABLE: &[(&str, &str, Reach)] = &[
+pub(crate) const TABLE: &[(&str, &str, Reach)] = &[
     ("POST", "/v1/events", Operator),
     ("GET", "/v1/events", Any("?tenant=acme")),
     ("GET", "/v1/events/{id}", Any("")),
@@ -73,7 +73,11 @@ const TABLE: &[(&str, &str, Reach)] = &[
     ("GET", "/v1/layers/{layer}/versions", Operator),
     ("POST", "/v1/keys", Operator),
     ("GET", "/v1/keys", Operator),
+    ("GET", "/v1/keys/{id}", Operator),
     ("DELETE", "/v1/keys/{id}", Operator),
+    ("POST", "/v1/keys/{id}/rotate", Operator),
+    ("GET", "/v1/audit", Operator),
+    ("GET", "/v1/tenants/{tenant}/audit", Tenant),
     ("GET", "/healthz", Open),
     ("GET", "/readyz", Open),
     ("GET", "/metrics", Open),
@@ -83,16 +87,16 @@ const TABLE: &[(&str, &str, Reach)] = &[
 const UNKNOWN_KEY: &str = "slo_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// A server where the tenant `acme` has one of everything, so that a 404 is never for want of the thing.
-struct Scene {
-    api: Api,
+pub(crate) struct Scene {
+    pub(crate) api: Api,
     event: String,
     invocation: String,
-    own_key: String,
-    others_key: String,
+    pub(crate) own_key: String,
+    pub(crate) others_key: String,
 }
 
 impl Scene {
-    async fn set() -> Scene {
+    pub(crate) async fn set() -> Scene {
         let api = Api::start().await;
         api.tenant("acme", "v1").await;
         api.put("/v1/tenants/other", json!({})).await.expect(201);
@@ -112,7 +116,7 @@ impl Scene {
         }
     }
 
-    fn path(&self, template: &str, reach: Reach) -> String {
+    pub(crate) fn path(&self, template: &str, reach: Reach) -> String {
         let id = match template {
             "/v1/events/{id}" => &self.event,
             "/v1/tenants/{tenant}/invocations/{id}" => &self.invocation,
@@ -134,7 +138,7 @@ impl Scene {
         format!("{path}{query}")
     }
 
-    async fn status(&self, key: Option<&str>, method: &str, path: &str) -> u16 {
+    pub(crate) async fn status(&self, key: Option<&str>, method: &str, path: &str) -> u16 {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         self.api.send(self.api.request(key, method, path)).await.status
     }
@@ -204,6 +208,66 @@ async fn a_tenants_key_reaches_its_own_and_may_not_administer_it() {
     for path in ["/v1/tenants/acme/rules/own", "/v1/tenants/acme/functions/enrich"] {
         assert_eq!(scene.status(Some(&scene.own_key), "DELETE", path).await, 204, "{path}");
     }
+}
+
+/// What each role but `admin` may, as docs/keys.md tells it: said once more, apart from the table in the code.
+const PUBLISHES: &[(&str, &str)] = &[
+    ("POST", "/v1/events"),
+    ("GET", "/v1/events"),
+    ("GET", "/v1/events/{id}"),
+    ("GET", "/v1/stream"),
+    ("POST", "/v1/patterns/test"),
+    ("POST", "/v1/tenants/{tenant}/functions/{function}/invoke"),
+];
+const DEPLOYS: &[(&str, &str)] = &[
+    ("POST", "/v1/patterns/test"),
+    ("PUT", "/v1/tenants/{tenant}/functions/{function}"),
+    ("POST", "/v1/tenants/{tenant}/functions/{function}/versions"),
+    ("PUT", "/v1/tenants/{tenant}/functions/{function}/aliases/{alias}"),
+    ("POST", "/v1/tenants/{tenant}/functions/{function}/invoke"),
+];
+const READS: &[(&str, &str)] = &[("POST", "/v1/patterns/test")];
+const UNSEEN: &[&str] = &["/v1/audit", "/v1/tenants/{tenant}/audit", "/v1/keys", "/v1/keys/{id}"];
+
+#[tokio::test]
+async fn each_role_opens_what_is_documented_and_nothing_else() {
+    let scene = Scene::set().await;
+    let looks = |method: &str, path: &str| method == "GET" && !UNSEEN.contains(&path);
+    for (tenant, role) in [(None, "publish"), (None, "read"), (Some("acme"), "deploy"), (Some("acme"), "read")] {
+        let made = scene.api.post("/v1/keys", json!({"tenant": tenant, "role": role})).await.expect(201);
+        let key = made["secret"].as_str().unwrap();
+        for (method, template, reach) in TABLE {
+            let opens = match role {
+                "publish" => {
+                    PUBLISHES.contains(&(method, template))
+                        || (*method == "POST" && template.starts_with("/v1/queues/{queue}/"))
+                }
+                "deploy" => looks(method, template) || DEPLOYS.contains(&(method, template)),
+                _ => looks(method, template) || READS.contains(&(method, template)),
+            };
+            let is_others = tenant.is_some() && matches!(reach, Operator | TenantAdmin);
+            let path = scene.path(template, *reach);
+            let status = scene.status(Some(key), method, &path).await;
+            if *reach == Open {
+                assert_eq!(status, 200, "{role} {method} {path}");
+            } else if opens && !is_others {
+                assert!(![401, 403].contains(&status), "{role} {method} {path}: {status}");
+            } else {
+                assert_eq!(status, 403, "{role} {method} {path}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_learns_nothing_of_another_tenant() {
+    let scene = Scene::set().await;
+    let made = scene.api.post("/v1/keys", json!({"tenant": "other", "role": "read"})).await.expect(201);
+    let key = made["secret"].as_str().unwrap();
+    for path in ["/v1/tenants/acme/functions/enrich", "/v1/tenants/nobody/functions/enrich"] {
+        assert_eq!(scene.status(Some(key), "DELETE", path).await, 404, "{path}");
+    }
+    assert_eq!(scene.status(Some(key), "DELETE", "/v1/tenants/other/functions/enrich").await, 403);
 }
 
 #[tokio::test]

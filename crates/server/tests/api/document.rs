@@ -17,6 +17,11 @@ impl Document {
         found
     }
 
+    /// The operation's name.
+    pub(crate) fn name(&self, method: &str, template: &str) -> &str {
+        self.0["paths"][template][method.to_lowercase()]["operationId"].as_str().unwrap()
+    }
+
     /// The template that `path` is an instance of; the one with fewest parameters where two fit.
     fn template(&self, path: &str) -> Option<&str> {
         let parts: Vec<&str> = path.split('/').collect();

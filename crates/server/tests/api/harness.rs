@@ -1,14 +1,15 @@
 //! One running server and a client that checks every answer's shape.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Value, json};
 use sublet_engine::{Engine, EngineConfig, EngineParts};
-use sublet_model::{Clock, SystemClock};
-use sublet_server::{AppState, ServerConfig, ensure_operator_key};
+use sublet_model::{Clock, SystemClock, Timestamp};
+use sublet_server::{AppState, Failures, ServerConfig, ensure_operator_key};
 use sublet_store::memory::{Faults, NoFaults};
 use sublet_store::{CodeStore, MemoryStore};
 use tokio::net::TcpListener;
@@ -39,6 +40,25 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
+/// A clock that a test moves.
+pub(crate) struct HandClock(AtomicI64);
+
+impl HandClock {
+    pub(crate) fn new() -> Arc<HandClock> {
+        Arc::new(HandClock(AtomicI64::new(SystemClock.now().millis())))
+    }
+
+    pub(crate) fn pass(&self, span: Duration) {
+        self.0.fetch_add(span.as_millis() as i64, Ordering::SeqCst);
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
 impl Answer {
     /// The body, if the status is the one that is wanted.
     #[track_caller]
@@ -48,34 +68,50 @@ impl Answer {
     }
 }
 
+pub(crate) fn client() -> reqwest::ClientBuilder {
+    // Fails when another test of this process did it already, which is as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().timeout(PATIENCE)
+}
+
 impl Api {
     pub(crate) async fn start() -> Api {
-        Api::start_with(Arc::new(NoFaults), ServerConfig::default()).await
+        // Tests try far more wrong keys than people do.
+        let failures = Failures { burst: 10_000, per_minute: 10_000 };
+        Api::start_with(Arc::new(NoFaults), ServerConfig { failures, ..ServerConfig::default() }).await
     }
 
     pub(crate) async fn start_with(faults: Arc<dyn Faults>, config: ServerConfig) -> Api {
+        Api::start_for(client(), faults, config).await
+    }
+
+    /// `client`: one that can talk to it.
+    pub(crate) async fn start_for(
+        client: reqwest::ClientBuilder,
+        faults: Arc<dyn Faults>,
+        config: ServerConfig,
+    ) -> Api {
         let store = MemoryStore::with_faults(faults);
         let sandbox = Arc::new(Script::new());
         let parts = EngineParts {
             store: store.clone(),
             code: CodeStore::in_memory(),
             sandbox: sandbox.clone(),
-            clock: Arc::new(SystemClock),
+            clock: Arc::clone(&config.clock),
             random_seed: 7,
             config: EngineConfig::default(),
         };
         let engine = Engine::start(parts).await.unwrap();
-        ensure_operator_key(store.as_ref(), Some(OPERATOR_KEY), SystemClock.now()).await.unwrap();
+        ensure_operator_key(store.as_ref(), Some(OPERATOR_KEY), config.clock.now()).await.unwrap();
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
         let state = AppState::new(engine.clone(), config);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
+        let base = format!("{scheme}://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(sublet_server::serve(listener, state, async {
             let _ = stopped.await;
         }));
-        // Fails when another test of this process did it already, which is as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        let client = client.build().unwrap();
         let text = client.get(format!("{base}/openapi.json")).send().await.unwrap().bytes().await.unwrap();
         let document = Document(serde_json::from_slice(&text).unwrap());
         Api { base, client, document, sandbox, engine, stop: Some(stop), server }

@@ -4,12 +4,15 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are not themselves marked as tests")]
 
 mod administering;
+mod audit;
 mod authorisation;
 mod deploying;
 mod document;
 mod harness;
+mod key;
 mod problem;
 mod publishing;
 mod sandbox;
 mod shutdown;
+mod tls;
 mod transforming;
