@@ -14,6 +14,7 @@ use crate::config::EngineConfig;
 use crate::delivery::DeliveryGauge;
 use crate::directory::Directory;
 use crate::lease::Leases;
+use crate::named_queue::NamedQueues;
 use crate::outbox::Outbox;
 use crate::quarantine::Crashes;
 use crate::queue::Queues;
@@ -39,11 +40,12 @@ pub(crate) struct Core {
     pub(crate) crashes: Crashes,
     pub(crate) outbox: Outbox,
     pub(crate) deliveries: DeliveryGauge,
+    pub(crate) named_queues: NamedQueues,
     pub(crate) stream: Arc<Stream>,
     pub(crate) tracing: Tracing,
     /// Numbers that need only be unique within this process.
     pub(crate) numbers: AtomicU64,
-    /// Everything that runs for this engine. Its size is bounded by slots, invoke slots and the few loops.
+    /// Everything that runs for this engine. Its size is bounded by slots, invoke slots, receives and the few loops.
     pub(crate) tasks: Mutex<JoinSet<()>>,
 }
 

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use sublet_model::event::{ENVELOPE_ACCOUNT, ENVELOPE_REGION};
 use sublet_model::transformer::{InputTooLarge, RuleContext};
 use sublet_model::{
-    DeliveryId, Error, EventId, InvocationId, Name, RetryPolicy, RuleId, Target, TenantId, Timestamp, Transform,
+    DeliveryId, Error, EventId, InvocationId, MessageId, Name, QueueId, RetryPolicy, RuleId, Target, TenantId,
+    Timestamp, Transform,
 };
-use sublet_store::{EventStatus, FunctionRecord, NewDelivery, NewEvent, NewInvocation, TenantRecord};
+use sublet_store::{EventStatus, FunctionRecord, NewDelivery, NewEvent, NewInvocation, NewMessage, TenantRecord};
 
 use crate::core::Core;
 use crate::directory::Rule;
@@ -19,6 +20,9 @@ use crate::explain::{LedTo, TargetExplained};
 pub(crate) const NO_FUNCTION: &str = "no_function";
 pub(crate) const NO_WEBHOOK: &str = "no_webhook";
 pub(crate) const INPUT_TOO_LARGE: &str = "input_too_large";
+pub(crate) const NO_QUEUE: &str = "no_queue";
+/// The queue holds its most messages.
+pub(crate) const QUEUE_FULL: &str = "queue_full";
 
 /// What is kept with the event for explanations.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -61,10 +65,18 @@ pub(crate) struct Matter<'a> {
 pub(crate) struct Order {
     pub(crate) event: EventId,
     pub(crate) input: Result<Option<Bytes>, InputTooLarge>,
+    pub(crate) retry: Option<RetryPolicy>,
+    /// The queue that the target's dead letters are put into besides.
+    pub(crate) dead_letter: Option<QueueId>,
     pub(crate) now: Timestamp,
 }
 
 impl Order {
+    /// The event as it is, without policies.
+    pub(crate) fn plain(event: EventId, now: Timestamp) -> Order {
+        Order { event, input: Ok(None), retry: None, dead_letter: None, now }
+    }
+
     fn traced(&self, tenant: Option<TenantId>, target: String, led_to: LedTo) -> TraceTarget {
         let transformed = matches!(self.input, Ok(Some(_)));
         TraceTarget { tenant, shown: TargetExplained { target, transformed, led_to } }
@@ -77,18 +89,22 @@ pub(crate) struct Dispatched {
     pub(crate) trace: Trace,
     pub(crate) invocations: Vec<NewInvocation>,
     pub(crate) deliveries: Vec<NewDelivery>,
+    pub(crate) messages: Vec<NewMessage>,
+    /// A queue had no room for its message.
+    pub(crate) full: Option<Name>,
 }
 
 impl Dispatched {
     /// Makes the event lead to this.
     pub(crate) fn put_into(self, event: &mut NewEvent) -> Result<(), Error> {
-        let leads_somewhere = !self.invocations.is_empty() || !self.deliveries.is_empty();
+        let leads_somewhere = !self.invocations.is_empty() || !self.deliveries.is_empty() || !self.messages.is_empty();
         event.status = if leads_somewhere { EventStatus::Matched } else { EventStatus::Unmatched };
         if !self.trace.rules.is_empty() || !self.trace.destinations.is_empty() {
             event.trace = serde_json::to_vec(&self.trace).map_err(Error::internal)?.into();
         }
         event.invocations = self.invocations;
         event.deliveries = self.deliveries;
+        event.messages = self.messages;
         Ok(())
     }
 }
@@ -106,13 +122,18 @@ impl Core {
             let record = &rule.record;
             let mut targets = Vec::with_capacity(record.spec.targets.len());
             for (spec, transform) in record.spec.targets.iter().zip(&rule.transforms) {
-                let order =
-                    Order { event: matter.event, input: input_of(transform.as_ref(), matter, rule, tenant), now };
+                let order = Order {
+                    event: matter.event,
+                    input: input_of(transform.as_ref(), matter, rule, tenant),
+                    retry: spec.retry.clone(),
+                    dead_letter: self.directory.dead_letter_queue(spec.dead_letter.as_ref()),
+                    now,
+                };
                 let shown = match &spec.target {
                     Target::Tenant(function) => {
                         let found = self.startable(tenant.id, function).await?;
                         let target = format!("tenant {function}");
-                        self.enqueue(&mut dispatched, found, Some(tenant.id), target, &order, spec.retry.clone())
+                        self.enqueue(&mut dispatched, found, Some(tenant.id), target, &order)
                     }
                     Target::Function(function) => {
                         let owner = match (&function.tenant, record.owner) {
@@ -127,9 +148,10 @@ impl Core {
                             Some(name) => format!("function {name}/{}", function.name),
                             None => format!("function {}", function.name),
                         };
-                        self.enqueue(&mut dispatched, found, owner, target, &order, spec.retry.clone())
+                        self.enqueue(&mut dispatched, found, owner, target, &order)
                     }
                     Target::Webhook(webhook) => self.deliver_to(&mut dispatched, webhook, &order, tenant.id),
+                    Target::Queue(queue) => self.put_into(&mut dispatched, queue, &order, tenant.id),
                 };
                 targets.push(shown);
             }
@@ -162,6 +184,7 @@ impl Core {
                     tenant: Some(tenant),
                     due: order.now,
                     input: input.clone(),
+                    dead_letter: order.dead_letter,
                 });
                 LedTo::Delivery(id)
             }
@@ -172,14 +195,13 @@ impl Core {
     }
 
     /// One invocation of a function, in its tenant's queue.
-    fn enqueue(
+    pub(crate) fn enqueue(
         &self,
         dispatched: &mut Dispatched,
         function: Option<Arc<FunctionRecord>>,
         owner: Option<TenantId>,
         target: String,
         order: &Order,
-        retry: Option<RetryPolicy>,
     ) -> TraceTarget {
         let led_to = match (function, &order.input) {
             (Some(record), Ok(input)) => {
@@ -190,8 +212,12 @@ impl Core {
                     function: record.id,
                     event: Some(order.event),
                     due: order.now,
-                    retry,
+                    retry: order.retry.clone(),
                     input: input.clone(),
+                    // Target, then function.
+                    dead_letter: order
+                        .dead_letter
+                        .or_else(|| self.directory.dead_letter_queue(record.config.dead_letter.as_ref())),
                 });
                 LedTo::Invocation(id)
             }
@@ -201,8 +227,40 @@ impl Core {
         order.traced(owner, target, led_to)
     }
 
+    /// One message with the event in a named queue.
+    pub(crate) fn put_into(
+        &self,
+        dispatched: &mut Dispatched,
+        name: &Name,
+        order: &Order,
+        tenant: TenantId,
+    ) -> TraceTarget {
+        let led_to = match (self.directory.queue(name), &order.input) {
+            (Some(queue), Ok(input)) if self.named_queues.reader(queue.id).has_room(queue.spec.depth) => {
+                let id = MessageId::from_raw(self.chance.id(order.now));
+                dispatched.messages.push(NewMessage {
+                    id,
+                    queue: queue.id,
+                    event: order.event,
+                    tenant: Some(tenant),
+                    due: order.now,
+                    input: input.clone(),
+                });
+                LedTo::Message(id)
+            }
+            (Some(_), Err(InputTooLarge)) => LedTo::Unmatched(INPUT_TOO_LARGE.to_owned()),
+            (Some(_), Ok(_)) => {
+                metrics::counter!("sublet_messages_refused_total").increment(1);
+                dispatched.full = Some(name.clone());
+                LedTo::Unmatched(QUEUE_FULL.to_owned())
+            }
+            (None, _) => LedTo::Unmatched(NO_QUEUE.to_owned()),
+        };
+        order.traced(None, format!("queue {name}"), led_to)
+    }
+
     /// The function of this name, if it has a live version.
-    async fn startable(&self, tenant: TenantId, name: &Name) -> Result<Option<Arc<FunctionRecord>>, Error> {
+    pub(crate) async fn startable(&self, tenant: TenantId, name: &Name) -> Result<Option<Arc<FunctionRecord>>, Error> {
         Ok(self.directory.function(tenant, name).await?.filter(|function| function.live.is_some()))
     }
 }

@@ -26,6 +26,7 @@ impl Core {
             tracing::warn!(%error, "the store could not be flushed");
         }
         self.stream.close();
+        self.named_queues.close();
         ended && flushed.is_ok()
     }
 }

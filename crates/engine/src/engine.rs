@@ -5,9 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sublet_model::{Clock, EndReason, Error, EventId, EventInput, Name, TenantId, TraceContext};
+use sublet_model::{
+    Clock, EndReason, Error, EventId, EventInput, MessageLease, Name, QueueId, TenantId, Timestamp, TraceContext,
+};
 use sublet_sandbox::Sandbox;
-use sublet_store::{Balance, CodeStore, LayerRecord, Selection, Store, TenantRecord, VersionRecord};
+use sublet_store::{
+    Balance, CodeStore, LayerRecord, MessageSelection, QueueRecord, Selection, Store, TenantRecord, VersionRecord,
+};
 use tokio::task::JoinSet;
 
 use crate::body::Bodies;
@@ -20,6 +24,7 @@ use crate::directory::Directory;
 use crate::explain::{Explanation, Viewer};
 use crate::invoke::{InvokeAnswer, InvokeRequest};
 use crate::lease::Leases;
+use crate::named_queue::{NamedQueues, QueueStats, ReceiveRequest, Received};
 use crate::outbox::Outbox;
 use crate::publish::Receipt;
 use crate::quarantine::Crashes;
@@ -54,6 +59,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         locked(&self.0.tasks).abort_all();
         self.0.stream.close();
+        self.0.named_queues.close();
     }
 }
 
@@ -75,6 +81,7 @@ impl Engine {
         let (directory, changes) = Directory::open(Arc::clone(&store), Arc::clone(&clock)).await?;
         let arrivals = store.arrivals(&ownership).await?;
         let pending = store.delivery_arrivals().await?;
+        let messages = store.message_arrivals().await?;
         // After `acquire`: no earlier owner adds to it.
         let greatest = store.greatest_id().await?;
         let slots = config.slots_max.unwrap_or(usize::MAX).min(sandbox.slots());
@@ -90,6 +97,7 @@ impl Engine {
             crashes: Crashes::new(),
             outbox: Outbox::new(),
             deliveries: DeliveryGauge::default(),
+            named_queues: NamedQueues::new(),
             stream: Stream::new(),
             tracing,
             numbers: AtomicU64::new(0),
@@ -113,6 +121,7 @@ impl Engine {
         let part = Arc::clone(&core);
         core.spawn(async move { part.directory.keep_fresh().await });
         core.spawn(Arc::clone(&core).deliver(pending));
+        core.spawn(Arc::clone(&core).feed_queues(messages));
         Ok(Engine { core, _running: running })
     }
 
@@ -173,6 +182,57 @@ impl Engine {
         self.core.stream.read(after, filter)
     }
 
+    /// Messages of a named queue, each under a lease; waits for the first, and answers with none when none came.
+    pub async fn receive(&self, queue: &QueueRecord, request: ReceiveRequest) -> Result<Vec<Received>, Error> {
+        self.core.receive(queue, request).await
+    }
+
+    /// Ends messages. Each lease is answered for itself: `Fenced` when it is no longer held.
+    pub async fn ack(&self, queue: QueueId, leases: Vec<MessageLease>) -> Result<Vec<Result<(), Error>>, Error> {
+        self.core.ack(queue, leases).await
+    }
+
+    /// Lets leases end `span` from now. Answers when that is, and each lease for itself.
+    pub async fn extend_messages(
+        &self,
+        queue: QueueId,
+        leases: Vec<MessageLease>,
+        span: Duration,
+    ) -> Result<(Timestamp, Vec<Result<(), Error>>), Error> {
+        self.core.extend_messages(queue, leases, span).await
+    }
+
+    /// Gives messages back, to be received again after `delay`. Each lease is answered for itself.
+    pub async fn release_messages(
+        &self,
+        queue: QueueId,
+        leases: Vec<MessageLease>,
+        delay: Duration,
+    ) -> Result<Vec<Result<(), Error>>, Error> {
+        self.core.release_messages(queue, leases, delay).await
+    }
+
+    /// A queue's dead letters back into it. Answers how many.
+    pub async fn redrive_messages(&self, queue: QueueId, selection: MessageSelection) -> Result<u64, Error> {
+        self.core.store.redrive_messages(queue, selection, self.core.clock.now()).await
+    }
+
+    /// Erases a queue's dead letters. Answers how many.
+    pub async fn purge_messages(&self, queue: QueueId, selection: MessageSelection) -> Result<u64, Error> {
+        self.core.store.purge_messages(queue, selection, self.core.clock.now()).await
+    }
+
+    pub async fn queue_stats(&self, queue: &QueueRecord) -> Result<QueueStats, Error> {
+        self.core.queue_stats(queue).await
+    }
+
+    /// A queue with everything in it.
+    pub async fn delete_queue(&self, queue: &QueueRecord) -> Result<(), Error> {
+        self.core.directory.delete_queue(&queue.name).await?;
+        self.core.named_queues.forget(queue.id);
+        Ok(())
+    }
+
     /// Dead letters back into the queue. Answers how many.
     pub async fn redrive(&self, tenant: TenantId, selection: Selection) -> Result<u64, Error> {
         self.core.store.redrive(tenant, selection, self.core.clock.now()).await
@@ -208,6 +268,7 @@ impl Engine {
             deliveries_waiting: self.core.deliveries.waiting(),
             deliveries_in_flight: self.core.deliveries.in_flight(),
             stream_readers: self.core.stream.readers() as u64,
+            receives_waiting: self.core.named_queues.polls(),
             draining: is_stopped,
             shards: locked(&self.core.ownership).shards().count() as u64,
         }

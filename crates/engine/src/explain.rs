@@ -8,13 +8,13 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use sublet_model::event::SOURCE_SUBLET;
 use sublet_model::{
-    DeliveryId, EndReason, Envelope, Error, EventId, InvocationId, InvocationState, Name, Outcome, RuleId, TenantId,
-    Timestamp, Usage,
+    DeliveryId, EndReason, Envelope, Error, EventId, InvocationId, InvocationState, MessageId, Name, Outcome, RuleId,
+    TenantId, Timestamp, Usage,
 };
 use sublet_pattern::{EventView, Mismatch};
 use sublet_sandbox::Failure;
 use sublet_store::delivery::{DeliveryAttempt, DeliveryState};
-use sublet_store::{EventRecord, EventStatus, RejectReason};
+use sublet_store::{EventRecord, EventStatus, MessageRecord, MessageState, RejectReason};
 
 use crate::core::Core;
 use crate::directory::Rule;
@@ -47,6 +47,7 @@ pub struct Explanation {
     pub rules_left_out: usize,
     pub invocations: Vec<InvocationExplained>,
     pub deliveries: Vec<DeliveryExplained>,
+    pub messages: Vec<MessageExplained>,
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -102,8 +103,9 @@ pub struct TargetExplained {
 pub enum LedTo {
     Invocation(InvocationId),
     Delivery(DeliveryId),
-    /// `no_function`: no such function, or no live version. `no_webhook`: none of that name. `input_too_large`: the
-    /// transformer makes more of the event than a target takes.
+    Message(MessageId),
+    /// `no_function`: no such function, or no live version. `no_webhook`, `no_queue`: none of that name. `queue_full`: the
+    /// queue had no room. `input_too_large`: the transformer makes more of the event than a target takes.
     Unmatched(String),
 }
 
@@ -147,6 +149,33 @@ pub struct DeliveryExplained {
     pub attempts: Vec<DeliveryAttempt>,
 }
 
+#[derive(Debug, Clone, Serialize)]
+pub struct MessageExplained {
+    pub id: MessageId,
+    /// Its name; its id once it was deleted.
+    pub queue: String,
+    /// `waiting`, `in_flight`, `acked`, `dead`, `expired` or `erased`.
+    pub state: &'static str,
+    /// When it may be received, or its lease ends, before it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
+    pub receives: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+}
+
+/// As it is at `now`: a lease that is over needs no write to be so.
+pub fn message_state(record: &MessageRecord, now: Timestamp) -> &'static str {
+    match record.state {
+        MessageState::Leased if record.due > now => "in_flight",
+        MessageState::Waiting | MessageState::Leased => "waiting",
+        MessageState::Acked => "acked",
+        MessageState::Dead => "dead",
+        MessageState::Expired => "expired",
+        MessageState::Erased => "erased",
+    }
+}
+
 /// Rules shown of one event.
 const RULES_SHOWN_MAX: usize = 200;
 
@@ -170,8 +199,10 @@ impl Core {
         };
         let homes = homes_of(&trace);
         let (mut rules, rules_left_out) = self.explain_rules(&record, &trace, viewer);
-        if !trace.destinations.is_empty() && viewer == Viewer::Operator {
-            rules.insert(0, destinations_as_rule(trace.destinations));
+        let mut destinations = trace.destinations;
+        destinations.retain(|target| sees(viewer, None, target));
+        if !destinations.is_empty() {
+            rules.insert(0, destinations_as_rule(destinations));
         }
         let mut invocations = Vec::with_capacity(record.invocations.len());
         for invocation in &record.invocations {
@@ -203,7 +234,27 @@ impl Core {
             rules_left_out,
             invocations,
             deliveries,
+            messages: self.explain_messages(&record, viewer).await?,
         })
+    }
+
+    /// Queues are the operator's.
+    async fn explain_messages(&self, record: &EventRecord, viewer: Viewer) -> Result<Vec<MessageExplained>, Error> {
+        let now = self.clock.now();
+        let mut messages = Vec::new();
+        for id in record.messages.iter().filter(|_| viewer == Viewer::Operator) {
+            let Some(found) = self.store.message(*id).await? else { continue };
+            let queue = self.directory.queue_by_id(found.queue);
+            messages.push(MessageExplained {
+                id: found.id,
+                queue: queue.map_or_else(|| found.queue.to_string(), |queue| queue.name.to_string()),
+                state: message_state(&found, now),
+                due: found.ended.is_none().then_some(found.due),
+                receives: found.receives,
+                ended: found.ended,
+            });
+        }
+        Ok(messages)
     }
 
     /// What matched, from the trace; what did not, against the rules of today.

@@ -151,6 +151,7 @@ impl Core {
             event: None,
             due: started,
             retry: None,
+            dead_letter: None,
         };
         // Not waited for: the settle is, and it is written after it.
         drop(self.store.begin(begun, lease.epoch, until));
@@ -166,7 +167,7 @@ impl Core {
         let end = attempt_end(&report, version, started, self.clock.now());
         let next = if report.outcome == Outcome::Succeeded { Next::Succeed } else { Next::Fail };
         metrics::counter!("sublet_invokes_total", "outcome" => report.outcome.as_str()).increment(1);
-        let (settled, _) = self.write_settle(&Settle { lease, end, next, announce: false }).await;
+        let (settled, _) = self.write_settle(&Settle { lease, end, next, announce: false, message: None }).await;
         settled?;
         Ok(InvokeAnswer { invocation: lease.invocation, version, report })
     }

@@ -27,6 +27,7 @@ mod identity;
 mod invoke;
 mod lease;
 mod maintenance;
+mod named_queue;
 mod outbox;
 mod package;
 mod prepare;
@@ -47,11 +48,12 @@ pub use deploy::{DeployError, PackageKind};
 pub use directory::Directory;
 pub use engine::{Engine, EngineParts};
 pub use explain::{
-    AttemptExplained, DeliveryExplained, Explanation, InvocationExplained, LedTo, RuleExplained, RuleOwner,
-    TargetExplained, Viewer,
+    AttemptExplained, DeliveryExplained, Explanation, InvocationExplained, LedTo, MessageExplained, RuleExplained,
+    RuleOwner, TargetExplained, Viewer, message_state,
 };
 pub use identity::identity_key;
 pub use invoke::{InvokeAnswer, InvokeRequest, Selector};
+pub use named_queue::{QueueStats, RECEIVE_MAX, RECEIVE_WAIT_MAX, ReceiveRequest, Received};
 pub use package::{PackageError, open_zip};
 pub use publish::Receipt;
 pub use span::{OpenSpan, Span, SpanAttribute, SpanKind, SpanSink, SpanValue, Tracing};

@@ -37,6 +37,9 @@ impl Core {
         let mut audit_looked: Option<Timestamp> = None;
         loop {
             tokio::time::sleep(self.config.maintain_every).await;
+            if let Err(error) = self.tidy_queues().await {
+                tracing::warn!(%error, "the upkeep of named queues failed; the next one tries again");
+            }
             let now = self.clock.now();
             if audit_looked.is_none_or(|at| now.since(at) >= AUDIT_DROP_EVERY_MS) {
                 audit_looked = Some(now);

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sublet_model::event::{DETAIL_TYPE_FAILED, DETAIL_TYPE_SUCCEEDED, SOURCE_SUBLET};
 use sublet_model::{
-    Envelope, Error, EventId, EventInput, InvocationId, InvocationState, Timestamp, TraceContext, Usage, limit,
+    Destination, Envelope, Error, EventId, EventInput, InvocationId, InvocationState, TenantId, Timestamp,
+    TraceContext, Usage, limit,
 };
 use sublet_pattern::EventView;
 use sublet_store::{
@@ -24,7 +25,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::chance::locked;
 use crate::core::Core;
-use crate::dispatch::{Matter, Order};
+use crate::dispatch::{Dispatched, Matter, Order, TraceTarget};
 use crate::identity::identity_key;
 use crate::stream::ResultItem;
 
@@ -194,9 +195,12 @@ impl Core {
         Ok(results)
     }
 
-    /// What the publisher called the event that was invoked for (Sublet's own id when it was erased meanwhile), and the
-    /// trace it belongs to.
-    async fn request_of(&self, invocation: &InvocationRecord) -> Result<(Option<String>, Option<TraceContext>), Error> {
+    /// The event that was invoked for, as its publisher wrote it (nothing of it when it was erased meanwhile), and the trace
+    /// it belongs to.
+    async fn request_of(
+        &self,
+        invocation: &InvocationRecord,
+    ) -> Result<(Option<Request>, Option<TraceContext>), Error> {
         let Some(event) = invocation.event else { return Ok((None, None)) };
         let found = match self.bodies.get(&invocation.id) {
             Some(work) => {
@@ -206,8 +210,7 @@ impl Core {
             None => self.store.event(event).await?.map(|record| (record.body, record.trace_context)),
         };
         let (body, trace_context) = found.unwrap_or_default();
-        let request = serde_json::from_slice::<Request>(&body).ok();
-        Ok((Some(request.map_or_else(|| event.to_string(), |request| request.id)), trace_context))
+        Ok((serde_json::from_slice::<Request>(&body).ok(), trace_context))
     }
 
     async fn result_event(
@@ -229,14 +232,14 @@ impl Core {
             Some(attempt) => self.attempt_context(caused_by.as_ref(), invocation.id, attempt.number),
             None => caused_by,
         };
-        let envelope = envelope_of(line, tenant, &name, request, now)?;
+        let envelope = envelope_of(line, tenant, &name, request.as_ref(), now)?;
         let body = Bytes::from(serde_json::to_vec(&envelope).map_err(Error::internal)?);
         let depth = line.depth.saturating_add(1);
         let succeeded = invocation.state == InvocationState::Succeeded;
         let mut event = NewEvent {
             id,
             tenant: Some(tenant.id),
-            identity: Some(identity_of_line(line, tenant)),
+            identity: Some(identity_of_line(line, &envelope)),
             depth,
             status: EventStatus::Unmatched,
             trace: Bytes::new(),
@@ -244,6 +247,7 @@ impl Core {
             body: body.clone(),
             invocations: Vec::new(),
             deliveries: Vec::new(),
+            messages: Vec::new(),
             consumes: Some(line.id),
         };
         if depth > limit::EVENT_DEPTH_MAX {
@@ -264,10 +268,13 @@ impl Core {
                 None => function.as_ref().map(|record| record.config.destinations.clone()),
             };
             let destination = destinations.and_then(|both| if succeeded { both.on_success } else { both.on_failure });
-            if let Some(webhook) = destination {
-                let target =
-                    self.deliver_to(&mut dispatched, &webhook, &Order { event: id, input: Ok(None), now }, tenant.id);
+            if let Some(destination) = destination {
+                let target = self.go_to(&mut dispatched, destination, id, tenant.id, now).await?;
                 dispatched.trace.destinations.push(target);
+            }
+            if let Some(queue) = &dispatched.full {
+                // The result is kept and the explanation says so; waiting for room would hold up everybody's results.
+                tracing::warn!(invocation.id = %invocation.id, "queue {queue} is full: the result of {} is not in it", invocation.id);
             }
             dispatched.put_into(&mut event)?;
         }
@@ -275,20 +282,53 @@ impl Core {
             Some(record) => record.name.clone(),
             None => name.parse().map_err(Error::internal)?,
         };
-        let item = ResultItem { id, tenant: Some(tenant.id), function: function_name, succeeded, body };
+        let (source, detail_type) = request.map(|request| (request.source, request.detail_type)).unzip();
+        let tenant = Some(tenant.id);
+        let item = ResultItem { id, tenant, function: function_name, succeeded, source, detail_type, body };
         Ok((event, item))
+    }
+
+    /// A function's own destination.
+    async fn go_to(
+        &self,
+        dispatched: &mut Dispatched,
+        destination: Destination,
+        event: EventId,
+        tenant: TenantId,
+        now: Timestamp,
+    ) -> Result<TraceTarget, Error> {
+        let order = Order::plain(event, now);
+        Ok(match destination {
+            Destination::Webhook(webhook) => self.deliver_to(dispatched, &webhook, &order, tenant),
+            Destination::Queue(queue) => self.put_into(dispatched, &queue, &order, tenant),
+            Destination::Function(name) => {
+                let found = self.startable(tenant, &name).await?;
+                self.enqueue(dispatched, found, Some(tenant), format!("function {name}"), &order)
+            }
+        })
     }
 }
 
-/// The one field of an envelope that a result names.
+/// What a result names of the envelope that was invoked for.
 #[derive(Deserialize)]
 struct Request {
     id: String,
+    tenant: String,
+    source: String,
+    #[serde(rename = "detail-type")]
+    detail_type: String,
 }
 
-/// Every line has an event of its own, also of an invocation that was redriven; the name is the invocation's.
-fn identity_of_line(line: &OutboxLine, tenant: &TenantRecord) -> Identity {
-    let key = identity_key(tenant.name.as_str(), SOURCE_SUBLET, &line.invocation.id.to_string());
+/// The invocation's; after a redrive with its number, because consumers deduplicate by it.
+fn result_id(line: &OutboxLine) -> String {
+    match line.redrives {
+        0 => line.invocation.id.to_string(),
+        redrives => format!("{}.{}", line.invocation.id, redrives.saturating_add(1)),
+    }
+}
+
+fn identity_of_line(line: &OutboxLine, envelope: &Envelope) -> Identity {
+    let key = identity_key(&envelope.tenant, SOURCE_SUBLET, &envelope.id);
     Identity { key, body: line.id.to_le_bytes() }
 }
 
@@ -296,7 +336,7 @@ fn envelope_of(
     line: &OutboxLine,
     tenant: &TenantRecord,
     function: &str,
-    request: Option<String>,
+    request: Option<&Request>,
     now: Timestamp,
 ) -> Result<Envelope, Error> {
     let invocation = &line.invocation;
@@ -315,18 +355,19 @@ fn envelope_of(
         invocation: invocation.id,
         function,
         version: attempt.map_or(0, |record| record.end.version),
-        event: request,
+        event: request.map(|request| request.id.clone()).or_else(|| invocation.event.map(|id| id.to_string())),
         event_id: invocation.event,
         result,
         error,
         usage: attempt.map(|record| record.end.usage).unwrap_or_default(),
     };
     let input = EventInput {
-        id: Some(invocation.id.to_string()),
+        id: Some(result_id(line)),
         source: SOURCE_SUBLET.to_owned(),
         detail_type: if succeeded { DETAIL_TYPE_SUCCEEDED } else { DETAIL_TYPE_FAILED }.to_owned(),
         time: Some(now),
-        tenant: tenant.name.to_string(),
+        // As on the request. Whose event it is, and who may see it, is another matter: the function's tenant.
+        tenant: request.map_or_else(|| tenant.name.to_string(), |request| request.tenant.clone()),
         resources: Vec::new(),
         detail: serde_json::value::to_raw_value(&detail).map_err(Error::internal)?,
         trace_context: None,

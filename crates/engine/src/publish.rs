@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use sublet_model::event::SOURCE_SUBLET;
-use sublet_model::{Envelope, Error, ErrorKind, EventId, EventInput, TenantId, Timestamp, limit};
+use sublet_model::{Envelope, Error, ErrorKind, EventId, EventInput, QueueId, TenantId, Timestamp, limit};
 use sublet_pattern::EventView;
-use sublet_store::{EventStatus, NewEvent, Published, RejectReason, TenantStatus, Work};
+use sublet_store::{EventStatus, NewEvent, NewMessage, Published, RejectReason, TenantStatus, Work};
 
 use crate::body::Carried;
 use crate::core::Core;
@@ -34,7 +34,7 @@ impl Core {
         let first = inputs.first().and_then(|input| input.trace_context.clone());
         let traced = first.filter(|context| self.sink_for(Some(context)).is_some());
         let began_ns = traced.as_ref().map(|_| self.clock.now_ns());
-        let mut reserved = Reserved { core: self, counts: HashMap::new() };
+        let mut reserved = Reserved { core: self, counts: HashMap::new(), messages: HashMap::new() };
         let mut answers: Vec<Result<Receipt, Error>> = Vec::with_capacity(inputs.len());
         let mut events = Vec::with_capacity(inputs.len());
         let mut places = Vec::with_capacity(inputs.len());
@@ -115,6 +115,7 @@ impl Core {
             body,
             invocations: Vec::new(),
             deliveries: Vec::new(),
+            messages: Vec::new(),
             consumes: None,
         };
         match (&tenant, reject) {
@@ -125,6 +126,10 @@ impl Core {
                     self.directory.with_rules(|book| book.matching(&view, record.id, false))
                 };
                 let dispatched = self.dispatch(Matter { event: id, body: &event.body }, record, &matched, now).await?;
+                if let Some(queue) = &dispatched.full {
+                    return Err(Error::throttled(format!("the queue {queue} is full")));
+                }
+                reserved.take_messages(&dispatched.messages)?;
                 reserved.take(&dispatched.invocations).await?;
                 dispatched.put_into(&mut event)?;
             }
@@ -156,13 +161,26 @@ impl Core {
     }
 }
 
-/// Places in tenants' backlogs held by events that are being written: what the queue has not heard of yet.
+/// Places in tenants' backlogs and in named queues held by events that are being written: what the queue has not heard of yet.
 struct Reserved<'a> {
     core: &'a Core,
     counts: HashMap<TenantId, u64>,
+    messages: HashMap<QueueId, u64>,
 }
 
 impl Reserved<'_> {
+    /// Errors: `Throttled` when a queue has no room for its part.
+    fn take_messages(&mut self, messages: &[NewMessage]) -> Result<(), Error> {
+        for message in messages {
+            let Some(queue) = self.core.directory.queue_by_id(message.queue) else { continue };
+            if !self.core.named_queues.reader(queue.id).reserve(1, queue.spec.depth) {
+                return Err(Error::throttled(format!("the queue {} is full", queue.name)));
+            }
+            *self.messages.entry(queue.id).or_default() += 1;
+        }
+        Ok(())
+    }
+
     /// Errors: `Throttled` when a tenant's backlog has no room for its part; then nothing of it is held.
     async fn take(&mut self, invocations: &[sublet_store::NewInvocation]) -> Result<(), Error> {
         let mut wanted: HashMap<TenantId, u64> = HashMap::new();
@@ -190,6 +208,9 @@ impl Drop for Reserved<'_> {
     fn drop(&mut self) {
         for (tenant, count) in &self.counts {
             self.core.queues.release(*tenant, *count);
+        }
+        for (queue, count) in &self.messages {
+            self.core.named_queues.reader(*queue).unreserve(*count);
         }
     }
 }

@@ -68,6 +68,7 @@ mod tests {
             failed,
             starts,
             crashed,
+            redrives: 0,
         }
     }
 

@@ -18,6 +18,8 @@ pub struct Stats {
     pub deliveries_waiting: u64,
     pub deliveries_in_flight: u64,
     pub stream_readers: u64,
+    /// Receives on named queues that wait for a message.
+    pub receives_waiting: u64,
     /// No longer starting attempts: shutting down.
     pub draining: bool,
     /// Shards this node holds.

@@ -26,6 +26,9 @@ pub struct ResultItem {
     pub tenant: Option<TenantId>,
     pub function: Name,
     pub succeeded: bool,
+    /// Of the event that was invoked for; `None` once it was erased.
+    pub source: Option<String>,
+    pub detail_type: Option<String>,
     /// JSON text of the envelope.
     pub body: Bytes,
 }
@@ -174,6 +177,8 @@ mod tests {
             tenant: Some(TenantId::from_raw(number % 2)),
             function: "f".parse().unwrap(),
             succeeded: true,
+            source: Some("todo".to_owned()),
+            detail_type: None,
             body: Bytes::from_static(b"{}"),
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sublet_model::{EndReason, Error, InvocationState, Outcome, Timestamp, TraceContext, Usage};
+use sublet_model::{EndReason, Error, InvocationState, MessageId, Outcome, Timestamp, TraceContext, Usage};
 use sublet_sandbox::{Attempt, Failure, Report, Unavailable};
 use sublet_store::{
     AttemptEnd, AttemptRecord, Claim, Finish, InvocationRecord, Lease, Next, OutboxLine, Settle, Settled, Waiting,
@@ -75,8 +75,17 @@ impl Core {
         reason: EndReason,
     ) {
         let at = self.clock.now();
-        let finish =
-            Finish { invocation: waiting.invocation, tenant: waiting.tenant, epoch, state, reason, at, announce: true };
+        let message = Some(MessageId::from_raw(self.chance.id(at)));
+        let finish = Finish {
+            invocation: waiting.invocation,
+            tenant: waiting.tenant,
+            epoch,
+            state,
+            reason,
+            at,
+            announce: true,
+            message,
+        };
         match self.store.finish(finish).await {
             Ok(outbox) => {
                 self.bodies.remove(&waiting.invocation);
@@ -133,7 +142,9 @@ impl Core {
         metrics::counter!("sublet_attempts_total", "outcome" => report.outcome.as_str()).increment(1);
         let next = retry::after_attempt(report.outcome, &policy, &waiting, ended, self.chance.bits32());
         let is_final = !matches!(next, Next::Retry { .. });
-        let settle = Settle { lease, end: attempt_end(&report, version, started, ended), next, announce: is_final };
+        let message = matches!(next, Next::DeadLetter(_)).then(|| MessageId::from_raw(self.chance.id(ended)));
+        let end = attempt_end(&report, version, started, ended);
+        let settle = Settle { lease, end, next, announce: is_final, message };
         self.settle(settle, &waiting, work.depth).await;
         if let Some((context, ended_ns)) = traced.as_ref().zip(ended_ns) {
             self.record_step("settle", context, ended_ns);
@@ -310,5 +321,6 @@ fn line_of(id: i64, attempt: sublet_model::AttemptId, settle: Settle, waiting: &
             end: settle.end,
         }),
         depth,
+        redrives: waiting.redrives,
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::Error;
 use crate::limit;
 use crate::name::Name;
+use crate::named_queue::DeadLetterTarget;
 use crate::policy::RetryPolicy;
 use crate::unit::{Millis, Size};
 
@@ -19,12 +20,62 @@ pub enum Runtime {
     Javascript,
 }
 
-/// Shorthand for rules on this function's result events: a webhook's name each.
+/// Where one function's result events go besides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Destination {
+    /// A webhook of the operator's; a bare name means one too.
+    Webhook(Name),
+    /// A named queue of the operator's.
+    Queue(Name),
+    /// Another function of the same tenant.
+    Function(Name),
+}
+
+impl Destination {
+    /// Whether only the operator may set it.
+    pub fn is_operators(&self) -> bool {
+        !matches!(self, Destination::Function(_))
+    }
+}
+
+impl<'de> Deserialize<'de> for Destination {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Destination, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Named {
+            Webhook(Name),
+            Queue(Name),
+            Function(Name),
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "must be {\"webhook\"|\"queue\"|\"function\": name}, or a webhook's name")]
+        enum Written {
+            Short(Name),
+            Long(Named),
+        }
+        Ok(match Written::deserialize(deserializer)? {
+            Written::Short(name) | Written::Long(Named::Webhook(name)) => Destination::Webhook(name),
+            Written::Long(Named::Queue(name)) => Destination::Queue(name),
+            Written::Long(Named::Function(name)) => Destination::Function(name),
+        })
+    }
+}
+
+/// Shorthand for rules on this function's result events.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Destinations {
-    pub on_success: Option<Name>,
-    pub on_failure: Option<Name>,
+    pub on_success: Option<Destination>,
+    pub on_failure: Option<Destination>,
+}
+
+impl Destinations {
+    /// Each with its field.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, &Destination)> {
+        let named = [("destinations.on_success", &self.on_success), ("destinations.on_failure", &self.on_failure)];
+        named.into_iter().filter_map(|(field, one)| Some((field, one.as_ref()?)))
+    }
 }
 
 /// Frozen into every version; changing any of it makes a new one. Unknown keys are refused.
@@ -53,6 +104,9 @@ pub struct FunctionConfig {
     pub retry: Option<RetryPolicy>,
     #[serde(default)]
     pub destinations: Destinations,
+    /// Where its dead letters are put besides, unless a target says otherwise: the operator's to say.
+    #[serde(default)]
+    pub dead_letter: Option<DeadLetterTarget>,
 }
 
 fn default_runtime() -> Runtime {
@@ -87,6 +141,7 @@ impl Default for FunctionConfig {
             layers: Vec::new(),
             retry: None,
             destinations: Destinations::default(),
+            dead_letter: None,
         }
     }
 }
@@ -139,4 +194,24 @@ fn within(field: &str, value: Duration, least: Duration, most: Duration) -> Resu
         return Err(Error::invalid(field, format!("must be {least} to {most}, not {value}")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_is_a_bare_webhook_or_says_what_it_is() {
+        let read = |text: &str| serde_json::from_str::<Destination>(text);
+        let name: Name = "crm".parse().unwrap();
+        assert_eq!(read(r#""crm""#).unwrap(), Destination::Webhook(name.clone()));
+        for destination in
+            [Destination::Webhook(name.clone()), Destination::Queue(name.clone()), Destination::Function(name.clone())]
+        {
+            let text = serde_json::to_string(&destination).unwrap();
+            assert_eq!(read(&text).unwrap(), destination);
+        }
+        let refused = read(r#"{"topic": "crm"}"#).unwrap_err().to_string();
+        assert!(refused.contains("webhook"), "{refused}");
+    }
 }

@@ -136,6 +136,10 @@ id_types! {
     KeyId = "key_";
     /// A line of the audit log. Minted by the store's writer, like an attempt's.
     AuditId = "aud_";
+    /// A named queue, whatever it is named: one deleted and made again under its old name is another one.
+    QueueId = "que_";
+    /// A message in a named queue.
+    MessageId = "msg_";
 }
 
 /// Mints ids for one node: strictly growing, even when the clock stands still or steps back.

@@ -12,6 +12,7 @@ pub mod id;
 pub mod invocation;
 pub mod limit;
 pub mod name;
+pub mod named_queue;
 pub mod policy;
 pub mod quota;
 pub mod rule;
@@ -23,10 +24,14 @@ pub mod usage;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{Error, ErrorKind};
 pub use event::{Envelope, EventInput};
-pub use function::{Destinations, FunctionConfig, Runtime};
-pub use id::{AttemptId, AuditId, DeliveryId, EventId, FunctionId, IdMint, InvocationId, KeyId, RuleId, TenantId};
+pub use function::{Destination, Destinations, FunctionConfig, Runtime};
+pub use id::{
+    AttemptId, AuditId, DeliveryId, EventId, FunctionId, IdMint, InvocationId, KeyId, MessageId, QueueId, RuleId,
+    TenantId,
+};
 pub use invocation::{EndReason, InvocationState, Outcome, Transition};
 pub use name::{Name, NameError};
+pub use named_queue::{DeadLetterTarget, MessageLease, QueueSpec};
 pub use policy::RetryPolicy;
 pub use quota::Quota;
 pub use rule::{RuleSpec, Target, TargetSpec};

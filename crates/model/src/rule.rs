@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use crate::error::Error;
 use crate::limit;
 use crate::name::Name;
+use crate::named_queue::DeadLetterTarget;
 use crate::policy::RetryPolicy;
 use crate::transformer::InputTransformer;
 
@@ -19,6 +20,8 @@ pub enum Target {
     Function(FunctionTarget),
     /// A webhook of the operator, by name.
     Webhook(Name),
+    /// A named queue of the operator.
+    Queue(Name),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,12 +44,15 @@ pub struct TargetSpec {
     /// What the target gets instead of the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transformer: Option<InputTransformer>,
+    /// Where what this target gives up is put besides: the operator's to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<DeadLetterTarget>,
 }
 
 impl From<Target> for TargetSpec {
     /// Without policies of its own.
     fn from(target: Target) -> TargetSpec {
-        TargetSpec { target, retry: None, transformer: None }
+        TargetSpec { target, retry: None, transformer: None, dead_letter: None }
     }
 }
 
@@ -58,8 +64,10 @@ struct TargetFields {
     tenant: Option<Name>,
     function: Option<FunctionTarget>,
     webhook: Option<Name>,
+    queue: Option<Name>,
     retry: Option<RetryPolicy>,
     transformer: Option<InputTransformer>,
+    dead_letter: Option<DeadLetterTarget>,
 }
 
 impl TryFrom<TargetFields> for TargetSpec {
@@ -70,11 +78,13 @@ impl TryFrom<TargetFields> for TargetSpec {
             fields.tenant.map(Target::Tenant),
             fields.function.map(Target::Function),
             fields.webhook.map(Target::Webhook),
+            fields.queue.map(Target::Queue),
         ];
+        let TargetFields { retry, transformer, dead_letter, .. } = fields;
         let mut named = named.into_iter().flatten();
         match (named.next(), named.next()) {
-            (Some(target), None) => Ok(TargetSpec { target, retry: fields.retry, transformer: fields.transformer }),
-            _ => Err("must name exactly one of `tenant`, `function` and `webhook`"),
+            (Some(target), None) => Ok(TargetSpec { target, retry, transformer, dead_letter }),
+            _ => Err("must name exactly one of `tenant`, `function`, `webhook` and `queue`"),
         }
     }
 }
@@ -109,8 +119,17 @@ impl RuleSpec {
             if let Some(transformer) = &spec.transformer {
                 transformer.compile(&format!("{field}/transformer"))?;
             }
+            if spec.dead_letter.is_some() {
+                let field = format!("{field}/dead_letter");
+                if owner.is_some() {
+                    return Err(Error::invalid(field, "is the operator's to say"));
+                }
+                if matches!(spec.target, Target::Queue(_)) {
+                    return Err(Error::invalid(field, "a queue keeps its own dead letters"));
+                }
+            }
             match (&spec.target, owner) {
-                (Target::Webhook(_) | Target::Tenant(_), Some(_)) => {
+                (Target::Webhook(_) | Target::Queue(_) | Target::Tenant(_), Some(_)) => {
                     return Err(Error::invalid(field, "a tenant's rule targets the tenant's own functions only"));
                 }
                 (Target::Function(function), Some(own)) if function.tenant.as_ref().is_some_and(|t| t != own) => {
@@ -136,7 +155,10 @@ mod tests {
 
     #[test]
     fn targets_read_as_the_design_writes_them() {
-        let spec = rule(r#"[{"tenant": "enrich"}, {"function": {"tenant": "acme", "name": "f"}}, {"webhook": "w"}]"#);
+        let spec = rule(
+            r#"[{"tenant": "enrich"}, {"function": {"tenant": "acme", "name": "f"}}, {"webhook": "w"},
+            {"queue": "results"}, {"tenant": "audit", "dead_letter": {"queue": "lost"}}]"#,
+        );
         assert!(spec.validate(None).is_ok());
         assert_eq!(spec.targets[0].target, Target::Tenant("enrich".parse().unwrap()));
     }
@@ -163,9 +185,16 @@ mod tests {
         let own: Name = "acme".parse().unwrap();
         assert!(rule(r#"[{"function": {"name": "f"}}]"#).validate(Some(&own)).is_ok());
         assert!(rule(r#"[{"function": {"tenant": "acme", "name": "f"}}]"#).validate(Some(&own)).is_ok());
-        for bad in [r#"[{"function": {"tenant": "other", "name": "f"}}]"#, r#"[{"webhook": "w"}]"#, "[]"] {
+        for bad in [
+            r#"[{"function": {"tenant": "other", "name": "f"}}]"#,
+            r#"[{"webhook": "w"}]"#,
+            r#"[{"queue": "q"}]"#,
+            r#"[{"function": {"name": "f"}, "dead_letter": {"queue": "q"}}]"#,
+            "[]",
+        ] {
             assert!(rule(bad).validate(Some(&own)).is_err(), "{bad}");
         }
         assert!(rule(r#"[{"function": {"name": "f"}}]"#).validate(None).is_err());
+        assert!(rule(r#"[{"queue": "q", "dead_letter": {"queue": "lost"}}]"#).validate(None).is_err());
     }
 }

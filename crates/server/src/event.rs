@@ -265,6 +265,7 @@ pub(crate) struct EventView {
     event: Option<Box<RawValue>>,
     invocations: Vec<String>,
     deliveries: Vec<String>,
+    messages: Vec<String>,
 }
 
 impl TryFrom<EventRecord> for EventView {
@@ -285,6 +286,7 @@ impl TryFrom<EventRecord> for EventView {
             event,
             invocations: record.invocations.iter().map(ToString::to_string).collect(),
             deliveries: record.deliveries.iter().map(ToString::to_string).collect(),
+            messages: record.messages.iter().map(ToString::to_string).collect(),
         })
     }
 }

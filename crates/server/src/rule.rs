@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sublet_model::rule::FunctionTarget;
-use sublet_model::{InputTransformer, Name, RetryPolicy, RuleSpec, Target, TargetSpec};
+use sublet_model::{DeadLetterTarget, InputTransformer, Name, RetryPolicy, RuleSpec, Target, TargetSpec};
 use sublet_store::RuleRecord;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -15,7 +15,7 @@ use crate::auth::{AppState, Operator, TenantScope};
 use crate::body::Json;
 use crate::param::Path;
 use crate::problem::Problem;
-use crate::schema::{InputTransformerSchema, RetryPolicySchema};
+use crate::schema::{DeadLetterSchema, InputTransformerSchema, RetryPolicySchema};
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -47,7 +47,7 @@ fn enabled() -> bool {
     true
 }
 
-/// Where a matched event goes: exactly one of `tenant`, `function` and `webhook`, and its policies.
+/// Where a matched event goes: exactly one of `tenant`, `function`, `webhook` and `queue`, and its policies.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TargetBody {
@@ -62,6 +62,10 @@ struct TargetBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     webhook: Option<Name>,
+    /// A named queue of the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    queue: Option<Name>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<RetryPolicySchema>)]
     retry: Option<RetryPolicy>,
@@ -69,6 +73,10 @@ struct TargetBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<InputTransformerSchema>)]
     transformer: Option<InputTransformer>,
+    /// The named queue that what this target gives up is put into besides. The operator's to set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DeadLetterSchema>)]
+    dead_letter: Option<DeadLetterTarget>,
 }
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -107,29 +115,32 @@ impl RuleBody {
 
 impl TargetBody {
     fn into_spec(self, index: usize) -> Result<TargetSpec, Problem> {
-        let target = match (self.tenant, self.function, self.webhook) {
-            (Some(function), None, None) => Target::Tenant(function),
-            (None, Some(function), None) => {
+        let target = match (self.tenant, self.function, self.webhook, self.queue) {
+            (Some(function), None, None, None) => Target::Tenant(function),
+            (None, Some(function), None, None) => {
                 Target::Function(FunctionTarget { tenant: function.tenant, name: function.name })
             }
-            (None, None, Some(webhook)) => Target::Webhook(webhook),
+            (None, None, Some(webhook), None) => Target::Webhook(webhook),
+            (None, None, None, Some(queue)) => Target::Queue(queue),
             _ => {
-                let wanted = "must name exactly one of `tenant`, `function` and `webhook`";
+                let wanted = "must name exactly one of `tenant`, `function`, `webhook` and `queue`";
                 return Err(Problem::invalid(format!("targets[{index}]"), wanted));
             }
         };
-        Ok(TargetSpec { target, retry: self.retry, transformer: self.transformer })
+        Ok(TargetSpec { target, retry: self.retry, transformer: self.transformer, dead_letter: self.dead_letter })
     }
 
     fn of(spec: TargetSpec) -> TargetBody {
-        let (retry, transformer) = (spec.retry, spec.transformer);
-        let mut body = TargetBody { tenant: None, function: None, webhook: None, retry, transformer };
+        let (retry, transformer, dead_letter) = (spec.retry, spec.transformer, spec.dead_letter);
+        let mut body =
+            TargetBody { tenant: None, function: None, webhook: None, queue: None, retry, transformer, dead_letter };
         match spec.target {
             Target::Tenant(function) => body.tenant = Some(function),
             Target::Function(FunctionTarget { tenant, name }) => {
                 body.function = Some(FunctionTargetBody { tenant, name });
             }
             Target::Webhook(webhook) => body.webhook = Some(webhook),
+            Target::Queue(queue) => body.queue = Some(queue),
         }
         body
     }

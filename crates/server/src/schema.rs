@@ -39,12 +39,30 @@ pub(crate) struct InputTransformerSchema {
     pub(crate) input: Option<serde_json::Value>,
 }
 
-/// Shorthand for rules on this function's result events: a webhook's name each.
+/// Where a function's result events go besides: exactly one of these, or the bare name of a webhook. Webhooks and queues
+/// are the operator's to set.
+#[derive(ToSchema)]
+#[schema(as = Destination, example = json!({"function": "notify"}))]
+pub(crate) struct DestinationSchema {
+    pub(crate) webhook: Option<String>,
+    pub(crate) queue: Option<String>,
+    /// Another function of the same tenant.
+    pub(crate) function: Option<String>,
+}
+
+/// Shorthand for rules on this function's result events.
 #[derive(ToSchema)]
 #[schema(as = Destinations)]
 pub(crate) struct DestinationsSchema {
-    pub(crate) on_success: Option<String>,
-    pub(crate) on_failure: Option<String>,
+    pub(crate) on_success: Option<DestinationSchema>,
+    pub(crate) on_failure: Option<DestinationSchema>,
+}
+
+/// Where dead letters are put besides: a named queue. The operator's to set.
+#[derive(ToSchema)]
+#[schema(as = DeadLetterTarget, example = json!({"queue": "lost"}))]
+pub(crate) struct DeadLetterSchema {
+    pub(crate) queue: String,
 }
 
 /// What a function is; frozen into every version.
@@ -71,6 +89,7 @@ pub(crate) struct FunctionConfigSchema {
     #[schema(inline = false)]
     pub(crate) retry: Option<RetryPolicySchema>,
     pub(crate) destinations: Option<DestinationsSchema>,
+    pub(crate) dead_letter: Option<DeadLetterSchema>,
 }
 
 /// What an attempt used: its ledger line.
@@ -180,6 +199,7 @@ pub(crate) struct ExplanationSchema {
     pub(crate) rules_left_out: Option<u64>,
     pub(crate) invocations: Vec<InvocationExplainedSchema>,
     pub(crate) deliveries: Vec<DeliveryExplainedSchema>,
+    pub(crate) messages: Vec<MessageExplainedSchema>,
 }
 
 /// A rule that matched, or why it did not.
@@ -199,7 +219,7 @@ pub(crate) struct RuleExplainedSchema {
     pub(crate) note: Option<String>,
 }
 
-/// What a target became: one of `invocation`, `delivery`, `unmatched`.
+/// What a target became: one of `invocation`, `delivery`, `message`, `unmatched`.
 #[derive(ToSchema)]
 #[schema(as = TargetExplained)]
 pub(crate) struct TargetExplainedSchema {
@@ -211,7 +231,9 @@ pub(crate) struct TargetExplainedSchema {
     pub(crate) invocation: Option<String>,
     /// `dlv_…`
     pub(crate) delivery: Option<String>,
-    /// `no_function`, `no_webhook` or `input_too_large`.
+    /// `msg_…`
+    pub(crate) message: Option<String>,
+    /// `no_function`, `no_webhook`, `no_queue`, `queue_full` or `input_too_large`.
     pub(crate) unmatched: Option<String>,
 }
 
@@ -250,6 +272,19 @@ pub(crate) struct DeliveryExplainedSchema {
     pub(crate) state: String,
     pub(crate) due: Option<String>,
     pub(crate) attempts: Vec<DeliveryAttemptSchema>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = MessageExplained)]
+pub(crate) struct MessageExplainedSchema {
+    /// `msg_…`
+    pub(crate) id: String,
+    pub(crate) queue: String,
+    /// `waiting`, `in_flight`, `acked`, `dead`, `expired` or `erased`.
+    pub(crate) state: String,
+    pub(crate) due: Option<String>,
+    pub(crate) receives: u32,
+    pub(crate) ended: Option<String>,
 }
 
 #[cfg(test)]

@@ -172,6 +172,8 @@ mod tests {
             tenant: None,
             function: "f".parse().unwrap(),
             succeeded: true,
+            source: None,
+            detail_type: None,
             body: Bytes::from_static(b"{\n  \"a\": \"b\\n\"\r\n}"),
         };
         let mut out = BytesMut::new();

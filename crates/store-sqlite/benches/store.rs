@@ -118,8 +118,10 @@ impl Generator {
                 due: moment,
                 retry: None,
                 input: None,
+                dead_letter: None,
             }],
             deliveries: Vec::new(),
+            messages: Vec::new(),
             consumes,
         }
     }
@@ -147,6 +149,7 @@ impl Generator {
             },
             next: Next::Succeed,
             announce: true,
+            message: None,
         }
     }
 

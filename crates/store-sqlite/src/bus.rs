@@ -13,8 +13,9 @@ use crate::command::Batch;
 use crate::fail::{Fail, Outcome};
 use crate::identity::identity_blob;
 use crate::listing::{self, Source};
+use crate::message;
 use crate::partition::{self, hour_of};
-use crate::row::{Links, Live, blob, body, bytes_or_null, retry_blob, status_code, status_of};
+use crate::row::{Links, Live, blob, body, bytes_or_null, policy_blob, status_code, status_of};
 use crate::store::SqliteStore;
 
 fn publish(batch: &mut Batch<'_, '_>, events: &[NewEvent], beside: &Beside, now: Timestamp) -> Outcome<Vec<Published>> {
@@ -46,6 +47,9 @@ fn publish(batch: &mut Batch<'_, '_>, events: &[NewEvent], beside: &Beside, now:
         for delivery in &event.deliveries {
             insert_delivery(batch, delivery)?;
             insert_input(batch, event, delivery.id.raw(), delivery.input.as_ref(), beside)?;
+        }
+        for new in &event.messages {
+            message::put(batch, new, None)?;
         }
         if let Some(identity) = event.identity {
             identities.remember(identity, event.id, event.status, now);
@@ -94,7 +98,7 @@ pub(crate) fn insert_live(
     // The hour must have its tables from here on, since listings walk the hours there are.
     batch.hot.for_id(new.id.raw())?;
     let runs = state == InvocationState::Running;
-    let retry = new.retry.as_ref().map(retry_blob);
+    let policy = policy_blob(new.retry.as_ref(), new.dead_letter);
     batch.hot.insert_live.execute(params![
         new.id.raw(),
         new.tenant.raw(),
@@ -105,7 +109,7 @@ pub(crate) fn insert_live(
         u32::from(runs),
         depth,
         runs.then_some(new.due.millis()),
-        retry.as_ref().map(<[u8; 28]>::as_slice),
+        policy,
     ])?;
     Ok(())
 }
@@ -119,6 +123,9 @@ fn insert_delivery(batch: &mut Batch<'_, '_>, new: &NewDelivery) -> Outcome<()> 
         new.tenant.map(TenantId::raw),
         new.due.millis(),
     ])?;
+    if let Some(queue) = new.dead_letter {
+        message::note_dead_letter(batch.conn, new.id.raw(), queue)?;
+    }
     batch.after.deliveries.push(PendingDelivery {
         id: new.id,
         webhook: new.webhook.clone(),
@@ -157,8 +164,10 @@ fn weight(event: &NewEvent) -> usize {
     // Rows besides the bodies come to about this much.
     const ROW_BYTES: usize = 128;
     let inputs = event.invocations.iter().map(|new| &new.input).chain(event.deliveries.iter().map(|new| &new.input));
+    let inputs = inputs.chain(event.messages.iter().map(|new| &new.input));
     let inputs: usize = inputs.flatten().map(Bytes::len).sum();
-    event.body.len() + event.trace.len() + inputs + ROW_BYTES * (1 + event.invocations.len() + event.deliveries.len())
+    let rows = 1 + event.invocations.len() + event.deliveries.len() + event.messages.len();
+    event.body.len() + event.trace.len() + inputs + ROW_BYTES * rows
 }
 
 pub(crate) fn read_event(conn: &Connection, id: EventId) -> Outcome<Option<EventRecord>> {
@@ -181,6 +190,7 @@ pub(crate) fn read_event(conn: &Connection, id: EventId) -> Outcome<Option<Event
         trace_context: links.trace_context,
         invocations: links.invocations,
         deliveries: links.deliveries,
+        messages: links.messages,
     }))
 }
 

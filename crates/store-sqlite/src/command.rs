@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use sublet_model::{Error, UsageSum};
-use sublet_store::{PendingDelivery, Waiting};
+use sublet_store::{PendingDelivery, PendingMessage, Waiting};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::fail::{Fail, Outcome};
@@ -26,10 +26,12 @@ pub(crate) struct Batch<'a, 'c> {
 pub(crate) struct After {
     pub(crate) waiting: Vec<Waiting>,
     pub(crate) deliveries: Vec<PendingDelivery>,
+    pub(crate) messages: Vec<PendingMessage>,
     pub(crate) ledger: Vec<(LedgerKey, UsageSum, i64)>,
     /// Takes the place of the former receiver's.
     pub(crate) arrivals: Option<Option<mpsc::UnboundedSender<Vec<Waiting>>>>,
     pub(crate) delivery_arrivals: Option<mpsc::UnboundedSender<Vec<PendingDelivery>>>,
+    pub(crate) message_arrivals: Option<mpsc::UnboundedSender<Vec<PendingMessage>>>,
     pub(crate) registry_changed: bool,
     /// Files that the batch refers to, and those that it no longer refers to.
     pub(crate) bodies_kept: Vec<i64>,

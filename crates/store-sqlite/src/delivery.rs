@@ -5,13 +5,16 @@ use bytes::Bytes;
 use rusqlite::{Connection, Row, params};
 use sublet_model::{DeliveryId, Error, EventId, Name, TenantId, Timestamp};
 use sublet_store::delivery::DeliveryState;
-use sublet_store::{Deliveries, DeliveryAttempt, DeliveryNext, DeliveryRecord, Listing, Page, PendingDelivery};
+use sublet_store::{
+    Deliveries, DeliveryAttempt, DeliveryNext, DeliveryRecord, Listing, MessageOrigin, Page, PendingDelivery,
+};
 use tokio::sync::mpsc;
 
 use crate::bus::{read_body, read_input};
 use crate::command::Batch;
 use crate::fail::{Fail, Outcome};
 use crate::listing::{self, Source};
+use crate::message;
 use crate::option::ARRIVALS_PER_MESSAGE;
 use crate::partition::{self, Partition, hour_of};
 use crate::row::moment;
@@ -86,6 +89,13 @@ fn settle(batch: &mut Batch<'_, '_>, id: DeliveryId, attempt: &DeliveryAttempt, 
     match next {
         DeliveryNext::Delivered => end(batch, &record, DELIVERED),
         DeliveryNext::Failed => end(batch, &record, FAILED),
+        DeliveryNext::DeadLetter { message } => {
+            if let Some(queue) = message::dead_letter_of(batch.conn, id.raw())? {
+                let origin = MessageOrigin::Delivery { id };
+                message::put_dead_letter(batch, message, queue, record.event, origin, attempt.at)?;
+            }
+            end(batch, &record, FAILED)
+        }
         DeliveryNext::Retry { due } => {
             let tries = serde_json::to_string(&record.attempts)?;
             let sql = "UPDATE delivery SET due = ?, tries = ? WHERE id = ?";
@@ -107,6 +117,7 @@ fn end(batch: &mut Batch<'_, '_>, record: &DeliveryRecord, state: u8) -> Outcome
         serde_json::to_string(&record.attempts)?,
     ])?;
     batch.conn.prepare_cached("DELETE FROM delivery WHERE id = ?")?.execute([record.id.raw()])?;
+    // Its dead-letter queue stays noted: it may be replayed.
     Ok(())
 }
 

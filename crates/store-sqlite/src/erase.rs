@@ -10,6 +10,7 @@ use crate::command::Batch;
 use crate::delivery;
 use crate::fail::Outcome;
 use crate::identity::identity_of;
+use crate::message;
 use crate::partition;
 use crate::queue::bury;
 use crate::registry::tenant_named;
@@ -24,6 +25,7 @@ pub(crate) fn delete_tenant(batch: &mut Batch<'_, '_>, name: &Name, now: Timesta
         bury(batch, &mut live, InvocationState::Cancelled, Some(EndReason::TenantDeleted), now)?;
     }
     delivery::fail_all_of(batch, tenant)?;
+    message::erase_tenant(batch, tenant, now)?;
     let raw = tenant.raw();
     batch.conn.execute("DELETE FROM outbox WHERE tenant = ?", [raw])?;
     for partition in partition::list(batch.conn)? {

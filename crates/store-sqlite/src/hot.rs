@@ -32,6 +32,7 @@ pub(crate) struct HourTables<'c> {
     pub(crate) invocation: Statement<'c>,
     pub(crate) delivery: Statement<'c>,
     pub(crate) input: Statement<'c>,
+    pub(crate) message: Statement<'c>,
 }
 
 impl<'c> Hot<'c> {
@@ -40,11 +41,11 @@ impl<'c> Hot<'c> {
             conn,
             begin: conn.prepare("BEGIN IMMEDIATE")?,
             commit: conn.prepare("COMMIT")?,
-            insert_live: conn.prepare("INSERT INTO live VALUES (?,?,?,?,?,?,?,0,0,?,?,NULL,?)")?,
+            insert_live: conn.prepare("INSERT INTO live VALUES (?,?,?,?,?,?,?,0,0,?,?,NULL,?,0)")?,
             select_live: conn.prepare(&format!("SELECT {} FROM live WHERE id = ?", Live::COLUMNS))?,
             claim_live: conn.prepare("UPDATE live SET state = ?, starts = ?, claimed = ? WHERE id = ?")?,
             delete_live: conn.prepare("DELETE FROM live WHERE id = ?")?,
-            insert_outbox: conn.prepare("INSERT INTO outbox VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)")?,
+            insert_outbox: conn.prepare("INSERT INTO outbox VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)")?,
             delete_outbox: conn.prepare("DELETE FROM outbox WHERE id = ?")?,
             hours: HashMap::default(),
         })
@@ -74,6 +75,7 @@ impl<'c> Hot<'c> {
             invocation: conn.prepare(&format!("INSERT INTO invocation_{hour} VALUES (?,?,?,?,?,?,?,?,?,?,?)"))?,
             delivery: conn.prepare(&format!("INSERT INTO delivery_{hour} VALUES (?,?,?,?,?,?,?)"))?,
             input: conn.prepare(&format!("INSERT INTO input_{hour} VALUES (?,?,?)"))?,
+            message: conn.prepare(&format!("INSERT INTO message_{hour} VALUES (?,?,?,?,?,?,?,?,?,?)"))?,
         })
     }
 

@@ -6,7 +6,7 @@
 //! index more on a hot table costs as much as the whole life cycle. Not here: scheduling, and what an event means.
 //!
 //! A way through: `store` (open, hand over, read), `command` and `writer` (the group commit), then a file per part of
-//! the contract: `bus`, `queue/`, `delivery`, `ledger`, `registry/`.
+//! the contract: `bus`, `queue/`, `message/`, `delivery`, `ledger`, `registry/`.
 
 mod answer;
 mod audit;
@@ -23,6 +23,7 @@ mod identity;
 mod ledger;
 mod listing;
 mod maintain;
+mod message;
 mod option;
 mod partition;
 mod queue;

@@ -66,21 +66,24 @@ fn drop_hour(batch: &mut Batch<'_, '_>, hour: Hour) -> Outcome<bool> {
     let end = floor_of(hour + 1);
     const NEEDED: &str = "SELECT EXISTS (SELECT 1 FROM live WHERE id < ?1 OR event < ?1) \
          OR EXISTS (SELECT 1 FROM outbox WHERE invocation < ?1 OR event < ?1 OR attempt < ?1) \
-         OR EXISTS (SELECT 1 FROM delivery WHERE id < ?1 OR event < ?1)";
-    if batch.conn.query_row(NEEDED, [end], |row| row.get(0))? {
+         OR EXISTS (SELECT 1 FROM delivery WHERE id < ?1 OR event < ?1) \
+         OR EXISTS (SELECT 1 FROM message WHERE id < ?2 AND event < ?1 AND input IS NULL)";
+    // A message is minted right after its event, unless it carries a copy.
+    let straddle = sublet_model::id::floor_at(Timestamp::from_millis((hour + 1) * 3_600_000 + STRADDLE_MS));
+    if batch.conn.query_row(NEEDED, [end, straddle], |row| row.get(0))? {
         return Ok(false);
     }
     batch.hot.forget(hour);
-    for table in ["event", "input", "invocation", "attempt", "delivery"] {
+    for table in ["event", "input", "invocation", "attempt", "delivery", "message"] {
         batch.conn.execute_batch(&format!("DROP TABLE IF EXISTS {table}_{hour}"))?;
     }
     body::drop_hour(batch, hour)?;
     batch.conn.execute("DELETE FROM partition WHERE hour = ?", [hour])?;
+    batch.conn.execute("DELETE FROM delivery_dead_letter WHERE delivery < ?1", [end])?;
     // A dead letter without its event cannot be redriven.
     batch.conn.execute("DELETE FROM dead_letter WHERE event < ?1 OR id < ?1", [end])?;
     // An invocation that was minted just after the hour for an event of just before its end.
     if partition::exists(batch.conn, hour + 1)? {
-        let straddle = sublet_model::id::floor_at(Timestamp::from_millis((hour + 1) * 3_600_000 + STRADDLE_MS));
         let sql = format!("DELETE FROM invocation_{} WHERE id < ?1 AND event < ?2", hour + 1);
         batch.conn.execute(&sql, (straddle, end))?;
     }

@@ -3,8 +3,8 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, ToSql};
 use sublet_model::{
-    DeliveryId, EndReason, EventId, FunctionId, InvocationId, InvocationState, Millis, RetryPolicy, TenantId,
-    Timestamp, TraceContext,
+    DeliveryId, EndReason, EventId, FunctionId, InvocationId, InvocationState, MessageId, Millis, QueueId, RetryPolicy,
+    TenantId, Timestamp, TraceContext,
 };
 use sublet_store::{EventStatus, InvocationRecord, NewEvent, NewInvocation, RejectReason, Waiting};
 
@@ -51,9 +51,42 @@ pub(crate) fn bytes_or_null(bytes: &[u8]) -> Option<&[u8]> {
     if bytes.is_empty() { None } else { Some(bytes) }
 }
 
+/// What an invocation was told beyond the function's own: the retry policy (28 bytes) if there is one, then the queue of
+/// its dead letters (8) if there is one. Most have neither.
+pub(crate) fn policy_blob(retry: Option<&RetryPolicy>, dead_letter: Option<QueueId>) -> Option<Vec<u8>> {
+    if retry.is_none() && dead_letter.is_none() {
+        return None;
+    }
+    let mut blob = Vec::with_capacity(RETRY_BYTES + QUEUE_BYTES);
+    if let Some(policy) = retry {
+        blob.extend_from_slice(&retry_blob(policy));
+    }
+    if let Some(queue) = dead_letter {
+        blob.extend_from_slice(&queue.raw().to_le_bytes());
+    }
+    Some(blob)
+}
+
+const RETRY_BYTES: usize = 28;
+const QUEUE_BYTES: usize = 8;
+
+/// The other way round.
+pub(crate) fn policy_of(blob: &[u8]) -> Outcome<(Option<RetryPolicy>, Option<QueueId>)> {
+    let (retry, rest) = match blob.len() {
+        RETRY_BYTES.. => (Some(retry_of(&blob[..RETRY_BYTES])?), &blob[RETRY_BYTES..]),
+        _ => (None, blob),
+    };
+    let queue = match rest.split_first_chunk::<QUEUE_BYTES>() {
+        Some((raw, [])) => Some(QueueId::from_raw(i64::from_le_bytes(*raw))),
+        None if rest.is_empty() => None,
+        _ => return Err(Fail::corrupt("policy of an invocation")),
+    };
+    Ok((retry, queue))
+}
+
 /// attempts, age, backoff, backoff_max: little-endian, 4 + 3 × 8 bytes.
-pub(crate) fn retry_blob(policy: &RetryPolicy) -> [u8; 28] {
-    let mut blob = [0; 28];
+fn retry_blob(policy: &RetryPolicy) -> [u8; RETRY_BYTES] {
+    let mut blob = [0; RETRY_BYTES];
     blob[..4].copy_from_slice(&policy.attempts.to_le_bytes());
     for (slot, span) in blob[4..].chunks_exact_mut(8).zip([policy.age, policy.backoff, policy.backoff_max]) {
         slot.copy_from_slice(&span.0.to_le_bytes());
@@ -61,16 +94,15 @@ pub(crate) fn retry_blob(policy: &RetryPolicy) -> [u8; 28] {
     blob
 }
 
-pub(crate) fn retry_of(blob: Option<&[u8]>) -> Outcome<Option<RetryPolicy>> {
-    let Some(blob) = blob else { return Ok(None) };
-    let fixed: [u8; 28] = blob.try_into().map_err(|_| Fail::corrupt("retry policy"))?;
+fn retry_of(blob: &[u8]) -> Outcome<RetryPolicy> {
+    let fixed: [u8; RETRY_BYTES] = blob.try_into().map_err(|_| Fail::corrupt("retry policy"))?;
     let span = |at: usize| {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&fixed[at..at + 8]);
         Millis(u64::from_le_bytes(bytes))
     };
     let attempts = u32::from_le_bytes([fixed[0], fixed[1], fixed[2], fixed[3]]);
-    Ok(Some(RetryPolicy { attempts, age: span(4), backoff: span(12), backoff_max: span(20) }))
+    Ok(RetryPolicy { attempts, age: span(4), backoff: span(12), backoff_max: span(20) })
 }
 
 /// Ids one after the other, 8 bytes each.
@@ -82,7 +114,7 @@ pub(crate) fn ids_of(blob: &[u8]) -> impl Iterator<Item = i64> + '_ {
     })
 }
 
-/// What an event led to (invocations of its own tenant, of others, and deliveries), and the trace it came from.
+/// What an event led to (invocations of its own tenant, of others, deliveries and messages), and the trace it came from.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Links {
     pub(crate) invocations: Vec<InvocationId>,
@@ -90,6 +122,7 @@ pub(crate) struct Links {
     pub(crate) tenants: Vec<Option<TenantId>>,
     pub(crate) deliveries: Vec<DeliveryId>,
     pub(crate) trace_context: Option<TraceContext>,
+    pub(crate) messages: Vec<MessageId>,
 }
 
 const LINK_OWN: u8 = 0;
@@ -97,11 +130,13 @@ const LINK_FOREIGN: u8 = 1;
 const LINK_DELIVERY: u8 = 2;
 /// Two bytes of length and a trace context; kept here, because most events have none and need no column for it.
 const LINK_TRACE: u8 = 3;
+const LINK_MESSAGE: u8 = 4;
 
 impl Links {
     /// The column, and whether it holds an invocation of another tenant.
     pub(crate) fn blob(event: &NewEvent) -> (Vec<u8>, bool) {
-        let mut blob = Vec::with_capacity(9 * (event.invocations.len() + event.deliveries.len()));
+        let links = event.invocations.len() + event.deliveries.len() + event.messages.len();
+        let mut blob = Vec::with_capacity(9 * links);
         let mut foreign = false;
         for invocation in &event.invocations {
             let own = event.tenant == Some(invocation.tenant);
@@ -115,6 +150,10 @@ impl Links {
         for delivery in &event.deliveries {
             blob.push(LINK_DELIVERY);
             blob.extend_from_slice(&delivery.id.raw().to_be_bytes());
+        }
+        for message in &event.messages {
+            blob.push(LINK_MESSAGE);
+            blob.extend_from_slice(&message.id.raw().to_be_bytes());
         }
         if let Some(context) = &event.trace_context {
             let bytes = context.to_bytes();
@@ -158,6 +197,7 @@ impl Links {
                     links.tenants.push(Some(TenantId::from_raw(take(&mut rest)?)));
                 }
                 LINK_DELIVERY => links.deliveries.push(DeliveryId::from_raw(id)),
+                LINK_MESSAGE => links.messages.push(MessageId::from_raw(id)),
                 _ => return Err(corrupt()),
             }
         }
@@ -183,11 +223,12 @@ pub(crate) struct Live {
     pub(crate) claimed: Timestamp,
     /// Ids, 8 bytes each.
     pub(crate) attempts: Vec<u8>,
+    pub(crate) redrives: u32,
 }
 
 impl Live {
     pub(crate) const COLUMNS: &'static str =
-        "id, tenant, function, event, state, due, starts, failed, crashed, depth, claimed, attempts";
+        "id, tenant, function, event, state, due, starts, failed, crashed, depth, claimed, attempts, redrives";
 
     pub(crate) fn read(row: &Row<'_>) -> Outcome<Live> {
         Ok(Live {
@@ -203,6 +244,7 @@ impl Live {
             depth: row.get(9)?,
             claimed: Timestamp::from_millis(row.get::<_, Option<i64>>(10)?.unwrap_or(0)),
             attempts: blob(row, 11)?.to_vec(),
+            redrives: row.get(12)?,
         })
     }
 
@@ -222,6 +264,7 @@ impl Live {
             depth,
             claimed: if runs { new.due } else { Timestamp::ZERO },
             attempts: Vec::new(),
+            redrives: 0,
         }
     }
 
@@ -236,6 +279,7 @@ impl Live {
             failed: self.failed,
             starts: self.starts,
             crashed: self.crashed,
+            redrives: self.redrives,
         })
     }
 
@@ -288,7 +332,7 @@ pub(crate) fn counter_of(row: &Row<'_>, index: usize) -> Outcome<u64> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use sublet_store::NewDelivery;
+    use sublet_store::{NewDelivery, NewMessage};
 
     use super::*;
 
@@ -303,10 +347,20 @@ mod tests {
             due: Timestamp::ZERO,
             retry: None,
             input: None,
+            dead_letter: None,
         };
         let delivery = NewDelivery {
             id: DeliveryId::from_raw(3),
             webhook: "hook".parse().unwrap(),
+            event: EventId::from_raw(9),
+            tenant: None,
+            due: Timestamp::ZERO,
+            input: None,
+            dead_letter: None,
+        };
+        let message = NewMessage {
+            id: MessageId::from_raw(4),
+            queue: QueueId::from_raw(5),
             event: EventId::from_raw(9),
             tenant: None,
             due: Timestamp::ZERO,
@@ -323,6 +377,7 @@ mod tests {
             body: Bytes::new(),
             invocations: vec![invocation(1, own), invocation(2, other)],
             deliveries: vec![delivery],
+            messages: vec![message],
             consumes: None,
         };
         let (blob, foreign) = Links::blob(&event);
@@ -332,12 +387,19 @@ mod tests {
         assert_eq!(links.tenants, [None, Some(other)]);
         assert_eq!(links.deliveries, [DeliveryId::from_raw(3)]);
         assert_eq!(links.trace_context, event.trace_context);
+        assert_eq!(links.messages, [MessageId::from_raw(4)]);
         assert!(Links::read(&blob[..blob.len() - 1]).is_err());
     }
 
     #[test]
-    fn a_retry_policy_comes_back() {
+    fn what_an_invocation_was_told_comes_back() {
         let policy = RetryPolicy { attempts: 185, age: Millis(7), backoff: Millis(1 << 40), backoff_max: Millis(9) };
-        assert_eq!(retry_of(Some(&retry_blob(&policy))).unwrap(), Some(policy));
+        for retry in [None, Some(policy)] {
+            for queue in [None, Some(QueueId::from_raw(1 << 40))] {
+                let blob = policy_blob(retry.as_ref(), queue);
+                assert_eq!(policy_of(&blob.unwrap_or_default()).unwrap(), (retry.clone(), queue));
+            }
+        }
+        assert!(policy_of(&[1; 7]).is_err());
     }
 }

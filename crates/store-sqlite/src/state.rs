@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use rusqlite::{Connection, OptionalExtension};
 use sublet_model::{IdMint, InvocationId, InvocationState, TenantId, Timestamp};
-use sublet_store::{PendingDelivery, SHARDS, Waiting, shard_of};
+use sublet_store::{PendingDelivery, PendingMessage, SHARDS, Waiting, shard_of};
 use tokio::sync::{mpsc, watch};
 
 use crate::body::Bodies;
@@ -44,6 +44,7 @@ pub(crate) struct State {
     pub(crate) reserve: Reserve,
     pub(crate) arrivals: Option<mpsc::UnboundedSender<Vec<Waiting>>>,
     pub(crate) delivery_arrivals: Option<mpsc::UnboundedSender<Vec<PendingDelivery>>>,
+    pub(crate) message_arrivals: Option<mpsc::UnboundedSender<Vec<PendingMessage>>>,
 }
 
 /// What readers share with the writer.
@@ -67,6 +68,7 @@ impl State {
             reserve,
             arrivals: None,
             delivery_arrivals: None,
+            message_arrivals: None,
         };
         state.running = load_running(conn, &state.epochs)?;
         Ok(state)
@@ -137,12 +139,12 @@ pub(crate) fn greatest_handed_in(conn: &Connection) -> Outcome<i64> {
     let greatest =
         |sql: &str| -> Outcome<i64> { Ok(conn.query_row(sql, [], |row| row.get::<_, Option<i64>>(0))?.unwrap_or(0)) };
     let mut last = 0;
-    for table in ["live", "dead_letter", "delivery"] {
+    for table in ["live", "dead_letter", "delivery", "message", "message_dead"] {
         last = last.max(greatest(&format!("SELECT max(id) FROM {table}"))?);
     }
     for partition in partition::list(conn)? {
         let mut of_hour = 0;
-        for table in ["event", "invocation", "delivery"] {
+        for table in ["event", "invocation", "delivery", "message"] {
             of_hour = of_hour.max(greatest(&format!("SELECT max(id) FROM {table}_{}", partition.hour))?);
         }
         last = last.max(of_hour);

@@ -322,8 +322,12 @@ impl Writer<'_> {
         if let Some(sender) = after.delivery_arrivals {
             self.state.delivery_arrivals = Some(sender);
         }
+        if let Some(sender) = after.message_arrivals {
+            self.state.message_arrivals = Some(sender);
+        }
         announce(&mut self.state.arrivals, after.waiting);
         announce(&mut self.state.delivery_arrivals, after.deliveries);
+        announce(&mut self.state.message_arrivals, after.messages);
         if after.registry_changed {
             self.shared.revision.send_modify(|revision| *revision += 1);
         }

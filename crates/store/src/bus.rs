@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use sublet_model::{DeliveryId, Error, EventId, InvocationId, TenantId, Timestamp, TraceContext};
+use sublet_model::{DeliveryId, Error, EventId, InvocationId, MessageId, TenantId, Timestamp, TraceContext};
 
 use crate::delivery::NewDelivery;
+use crate::message::NewMessage;
 use crate::page::{Listing, Page};
 use crate::queue::NewInvocation;
 
@@ -23,7 +24,7 @@ pub enum RejectReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventStatus {
-    /// At least one rule matched and led to an invocation or a delivery.
+    /// At least one rule matched and led to an invocation, a delivery or a message.
     Matched,
     Unmatched,
     Rejected(RejectReason),
@@ -56,6 +57,7 @@ pub struct NewEvent {
     pub body: Bytes,
     pub invocations: Vec<NewInvocation>,
     pub deliveries: Vec<NewDelivery>,
+    pub messages: Vec<NewMessage>,
     /// The outbox line this event publishes; removed in the same commit.
     pub consumes: Option<i64>,
 }
@@ -90,15 +92,16 @@ pub struct EventRecord {
     pub body: Bytes,
     pub invocations: Vec<InvocationId>,
     pub deliveries: Vec<DeliveryId>,
+    pub messages: Vec<MessageId>,
 }
 
 #[async_trait]
 pub trait Bus {
-    /// Writes events with their invocations and deliveries.
+    /// Writes events with their invocations, deliveries and messages.
     ///
     /// Contract: all entries of one call become durable in one commit, and each is answered for itself, in order.
     /// Every invocation of an accepted entry then appears in `arrivals` of its shard's owner, every delivery in
-    /// `delivery_arrivals`. Identities are remembered for `IDENTITY_WINDOW` across restarts. Entries of one call with
+    /// `delivery_arrivals`, every message in `message_arrivals` (but for those of a queue that is gone). Identities are remembered for `IDENTITY_WINDOW` across restarts. Entries of one call with
     /// the same identity see each other. `Unavailable` when the disk's reserve is reached: nothing was written.
     ///
     /// An identity is a repeat or a conflict while less than `IDENTITY_WINDOW` lies between the first one's `now` and

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use sublet_model::{DeliveryId, Error, EventId, Name, TenantId, Timestamp};
+use sublet_model::{DeliveryId, Error, EventId, MessageId, Name, QueueId, TenantId, Timestamp};
 use tokio::sync::mpsc;
 
 use crate::page::{Listing, Page};
@@ -18,6 +18,8 @@ pub struct NewDelivery {
     pub due: Timestamp,
     /// What a transformer made of the event, as JSON text; `None`: the event's body, which is not written twice.
     pub input: Option<Bytes>,
+    /// The queue it is put into besides when it is given up.
+    pub dead_letter: Option<QueueId>,
 }
 
 /// A delivery that waits for its (next) try.
@@ -49,6 +51,10 @@ pub enum DeliveryNext {
     },
     /// Given up; kept for the operator to see and replay.
     Failed,
+    /// The same, and the same commit puts it into its dead-letter queue, as the message of this id, if it has such a queue.
+    DeadLetter {
+        message: MessageId,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,6 +17,7 @@ pub mod delivery;
 pub mod key;
 pub mod ledger;
 pub mod memory;
+pub mod message;
 pub mod page;
 pub mod queue;
 pub mod registry;
@@ -34,6 +35,10 @@ pub use delivery::{
 pub use key::{FormerSecret, KeyRate, KeyRecord, KeyRole, KeyScope, KeyUse, Keys, NewKey, Standing};
 pub use ledger::{Ledger, UsageQuery, UsageRow};
 pub use memory::MemoryStore;
+pub use message::{
+    Bury, MessageOrigin, MessageRecord, MessageSelection, MessageState, Messages, NewMessage, PendingMessage,
+    QueueBalance, QueueRecord, Receive,
+};
 pub use page::{Listing, Page};
 pub use queue::{
     AttemptEnd, AttemptRecord, Balance, Claim, Finish, InvocationFilter, InvocationRecord, Lease, NewInvocation, Next,
@@ -47,13 +52,15 @@ pub use shard::{Ownership, SHARDS, ShardId, shard_of};
 
 /// Everything the engine needs kept. A backend implements the parts.
 #[async_trait]
-pub trait Store: Registry + Keys + Bus + Queue + Deliveries + Ledger + Audit + Send + Sync + 'static {
+pub trait Store:
+    Registry + Keys + Bus + Queue + Messages + Deliveries + Ledger + Audit + Send + Sync + 'static
+{
     /// Background upkeep: flush ledger sums, seal and drop history partitions older than `retain_from`, checkpoint.
     ///
     /// Contract: safe to call at any time and to skip; changes no answer but for history dropped as too old.
     async fn maintain(&self, now: Timestamp, retain_from: Timestamp) -> Result<(), Error>;
 
-    /// The greatest id that was ever handed in with an event, an invocation or a delivery and is still kept; 0 when
+    /// The greatest id that was ever handed in with an event, an invocation, a delivery or a message and is still kept; 0 when
     /// there is none. Whoever mints goes on above it, so that a clock that was set back repeats no id.
     ///
     /// Contract: includes every row committed before the call.

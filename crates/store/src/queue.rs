@@ -4,8 +4,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use sublet_model::{
-    AttemptId, EndReason, Error, EventId, FunctionId, InvocationId, InvocationState, Outcome, RetryPolicy, TenantId,
-    Timestamp, TraceContext, Usage,
+    AttemptId, EndReason, Error, EventId, FunctionId, InvocationId, InvocationState, MessageId, Outcome, QueueId,
+    RetryPolicy, TenantId, Timestamp, TraceContext, Usage,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -24,6 +24,8 @@ pub struct NewInvocation {
     pub retry: Option<RetryPolicy>,
     /// What a transformer made of the event, as JSON text; `None`: the event's body, which is not written twice.
     pub input: Option<Bytes>,
+    /// The queue it is put into besides when it ends as a dead letter or expires.
+    pub dead_letter: Option<QueueId>,
 }
 
 /// A waiting invocation as the owner's scheduler holds it: at most 64 bytes, never bodies.
@@ -40,6 +42,8 @@ pub struct Waiting {
     pub starts: u32,
     /// Of the starts, those that ended without a settle or by a worker's death; above 0 it runs alone.
     pub crashed: u32,
+    /// How often it was asked back from the dead letters.
+    pub redrives: u32,
 }
 
 const _: () = assert!(size_of::<Waiting>() <= 64);
@@ -116,6 +120,8 @@ pub struct Settle {
     pub next: Next,
     /// Write an outbox line, to be published as the result event. Never for synchronous invokes.
     pub announce: bool,
+    /// The id of the message that the same commit puts, should this be a dead letter that has a queue for that.
+    pub message: Option<MessageId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +142,8 @@ pub struct Finish {
     pub reason: EndReason,
     pub at: Timestamp,
     pub announce: bool,
+    /// As in [`Settle`]; an invocation that expires is put too.
+    pub message: Option<MessageId>,
 }
 
 /// A result that is settled and not yet published as an event.
@@ -150,6 +158,8 @@ pub struct OutboxLine {
     pub attempt: Option<AttemptRecord>,
     /// Depth of the event that was invoked for.
     pub depth: u8,
+    /// How often it had been redriven when the line was written.
+    pub redrives: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sublet_model::{Error, ErrorKind, Name, Timestamp, TraceContext};
+use sublet_model::{Error, ErrorKind, MessageId, Name, Timestamp, TraceContext};
 use sublet_store::{DeliveryAttempt, DeliveryNext, PendingDelivery};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -179,9 +179,14 @@ impl Core {
         let now = self.clock.now();
         let random = self.chance.bits32();
         let next = decided.unwrap_or_else(|| schedule::after_try(delivery.attempts, answer.status, now, random));
+        // What is given up may have a queue to be put into.
+        let next = match next {
+            DeliveryNext::Failed => DeliveryNext::DeadLetter { message: MessageId::from_raw(self.chance.id(now)) },
+            next => next,
+        };
         let attempt = DeliveryAttempt { at, status: answer.status, error: answer.error, latency_ms: now.since(at) };
         metrics::counter!("sublet_deliveries_total", "outcome" => outcome(next)).increment(1);
-        if next == DeliveryNext::Failed {
+        if matches!(next, DeliveryNext::DeadLetter { .. }) {
             tracing::warn!(delivery.id = %delivery.id, "{} to {} was given up", delivery.id, delivery.webhook);
         }
         self.store.settle_delivery(delivery.id, attempt, next).await
@@ -192,6 +197,6 @@ fn outcome(next: DeliveryNext) -> &'static str {
     match next {
         DeliveryNext::Delivered => "delivered",
         DeliveryNext::Retry { .. } => "retried",
-        DeliveryNext::Failed => "failed",
+        DeliveryNext::Failed | DeliveryNext::DeadLetter { .. } => "failed",
     }
 }

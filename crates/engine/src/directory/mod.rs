@@ -8,6 +8,7 @@
 mod function;
 mod key;
 mod layer;
+mod queue;
 mod refresh;
 mod rule;
 mod tenant;
@@ -52,6 +53,7 @@ pub struct Directory {
     held: Mutex<Held>,
     rules: RwLock<RuleBook>,
     webhooks: RwLock<HashMap<Name, Arc<WebhookRecord>>>,
+    queues: RwLock<queue::QueueBook>,
     /// Grows with every change; what was read before a change is not put into a cache after it.
     generation: AtomicU64,
     /// The registry's revision that the caches are known to be up to.
@@ -110,6 +112,7 @@ impl Directory {
             held: Mutex::new(Held::new()),
             rules: RwLock::new(RuleBook::default()),
             webhooks: RwLock::new(HashMap::new()),
+            queues: RwLock::default(),
             generation: AtomicU64::new(0),
             writing: tokio::sync::Mutex::new(()),
             changes,

@@ -41,6 +41,7 @@ impl Directory {
 
     pub(super) async fn read_all(&self) -> Result<(), Error> {
         self.read_rules().await?;
-        self.read_webhooks().await
+        self.read_webhooks().await?;
+        self.read_queues().await
     }
 }

@@ -23,6 +23,7 @@ fn waiting(tenant: i64, number: i64, due: Timestamp) -> Waiting {
         failed: 0,
         starts: 0,
         crashed: 0,
+        redrives: 0,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sublet_engine::{address, signature};
-use sublet_model::{Destinations, FunctionConfig, Quota, SystemClock};
+use sublet_model::{Destination, Destinations, FunctionConfig, Quota, SystemClock};
 use sublet_store::delivery::DeliveryState;
 use sublet_store::{Deliveries, Page, WebhookSpec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -104,7 +104,7 @@ async fn a_result_reaches_the_functions_webhook_signed_and_a_failure_is_tried_ag
     let spec = hook(listener.local_addr().unwrap(), true);
     let (webhook, made) = registry.put_webhook(&name("crm"), spec, None).await.unwrap();
     assert!(made && webhook.secrets.len() == 1);
-    let destinations = Destinations { on_success: Some(name("crm")), on_failure: None };
+    let destinations = Destinations { on_success: Some(Destination::Webhook(name("crm"))), on_failure: None };
     house.configured(&acme, "enrich", "ok", FunctionConfig { destinations, ..Default::default() }).await;
     house.dispatch_rule().await;
     house.publish(event("acme", None, "{}")).await;

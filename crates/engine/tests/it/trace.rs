@@ -115,7 +115,8 @@ async fn publish_wait_attempt_and_delivery_are_one_trace_across_a_restart() {
     let acme = house.tenant("acme", Quota::default()).await;
     let spec = hook(listener.local_addr().unwrap(), true);
     house.engine.registry().put_webhook(&name("crm"), spec, None).await.unwrap();
-    let destinations = Destinations { on_success: Some(name("crm")), on_failure: None };
+    let destinations =
+        Destinations { on_success: Some(sublet_model::Destination::Webhook(name("crm"))), on_failure: None };
     house.configured(&acme, "enrich", "ok", FunctionConfig { destinations, ..Default::default() }).await;
     house.dispatch_rule().await;
 

@@ -114,7 +114,7 @@ pub(super) fn waiting(batch: &mut Batch<'_, '_>, tenant: TenantId, id: Invocatio
 
 pub(super) fn read_live(conn: &Connection, id: InvocationId) -> Outcome<Option<Live>> {
     const SQL: &str = "SELECT id, tenant, function, event, state, due, starts, failed, crashed, depth, claimed, \
-         attempts FROM live WHERE id = ?";
+         attempts, redrives FROM live WHERE id = ?";
     let mut statement = conn.prepare_cached(SQL)?;
     let mut rows = statement.query([id.raw()])?;
     rows.next()?.map(Live::read).transpose()

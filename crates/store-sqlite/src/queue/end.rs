@@ -1,14 +1,17 @@
 //! What every ending has in common: the attempt's row, the final record, the outbox line.
 
 use rusqlite::params;
-use sublet_model::{AttemptId, EndReason, EventId, InvocationState, Outcome as AttemptOutcome, Timestamp, UsageSum};
-use sublet_store::AttemptEnd;
+use sublet_model::{
+    AttemptId, EndReason, EventId, InvocationState, MessageId, Outcome as AttemptOutcome, Timestamp, UsageSum,
+};
+use sublet_store::{AttemptEnd, MessageOrigin};
 
 use crate::body::{Beside, Part};
 use crate::command::Batch;
 use crate::fail::Outcome;
 use crate::ledger::LedgerKey;
-use crate::row::{Live, bytes_or_null, counter};
+use crate::message::put_dead_letter;
+use crate::row::{Live, bytes_or_null, counter, policy_of};
 
 /// The attempt's row, which is its ledger line; its id joins those of the invocation.
 pub(super) fn write_attempt(
@@ -71,6 +74,29 @@ pub(super) fn wait_again(batch: &mut Batch<'_, '_>, live: &mut Live, due: Timest
     Ok(())
 }
 
+/// Puts what is about to be lost into the queue that is named for it, if there is one. Before it is buried: the name is
+/// in its row.
+pub(super) fn put_lost(
+    batch: &mut Batch<'_, '_>,
+    live: &Live,
+    reason: EndReason,
+    message: Option<MessageId>,
+    at: Timestamp,
+) -> Outcome<()> {
+    let (Some(message), Some(event)) = (message, live.event) else { return Ok(()) };
+    let policy: Option<Vec<u8>> = batch
+        .conn
+        .prepare_cached("SELECT retry FROM live WHERE id = ?")?
+        .query_row([live.id.raw()], |row| row.get(0))?;
+    let (_, queue) = policy_of(&policy.unwrap_or_default())?;
+    match queue {
+        Some(queue) => {
+            put_dead_letter(batch, message, queue, event, MessageOrigin::Invocation { id: live.id, reason }, at)
+        }
+        None => Ok(()),
+    }
+}
+
 /// Moves an invocation to where its final record is: in the same transaction it is nowhere else.
 pub(crate) fn bury(
     batch: &mut Batch<'_, '_>,
@@ -86,7 +112,7 @@ pub(crate) fn bury(
     let reason_code = reason.map(EndReason::code);
     if state == InvocationState::DeadLettered {
         const SQL: &str = "INSERT INTO dead_letter SELECT tenant, id, function, event, ?2, due, starts, ?3, ?4, depth, \
-             ?5, ?6, retry FROM live WHERE id = ?1";
+             ?5, ?6, retry, redrives FROM live WHERE id = ?1";
         batch.conn.prepare_cached(SQL)?.execute(params![
             id,
             reason_code,
@@ -144,6 +170,7 @@ pub(super) fn announce(
         ended.map(Timestamp::millis),
         live.depth,
         attempt.map(AttemptId::raw),
+        live.redrives,
     ])?;
     Ok(line)
 }

@@ -11,7 +11,7 @@ use crate::bus::{read_input, read_traced_body};
 use crate::fail::{Fail, Outcome};
 use crate::ledger::usage_at;
 use crate::partition::{self, hour_of};
-use crate::row::{blob, body, ids_of, moment, reason_of, retry_of, state_of};
+use crate::row::{blob, body, ids_of, moment, policy_of, reason_of, state_of};
 
 pub(super) struct Found {
     pub(super) record: InvocationRecord,
@@ -125,12 +125,13 @@ pub(super) fn work(conn: &Connection, tenant: TenantId, id: InvocationId) -> Out
         Some(input) => (input, Some(body.into())),
         None => (body, None),
     };
-    Ok(Some(Work { body: body.into(), envelope, retry: retry_of(retry.as_deref())?, depth, trace_context }))
+    let (retry, _) = policy_of(&retry.unwrap_or_default())?;
+    Ok(Some(Work { body: body.into(), envelope, retry, depth, trace_context }))
 }
 
 pub(super) fn outbox(conn: &Connection, after: i64, limit: usize) -> Outcome<Vec<OutboxLine>> {
     const SQL: &str = "SELECT id, depth, attempt, invocation, tenant, function, event, state, reason, due, starts, \
-         failed, ended FROM outbox WHERE id > ? ORDER BY id LIMIT ?";
+         failed, ended, redrives FROM outbox WHERE id > ? ORDER BY id LIMIT ?";
     let mut statement = conn.prepare_cached(SQL)?;
     let mut rows = statement.query((after, i64::try_from(limit).unwrap_or(i64::MAX)))?;
     let mut lines = Vec::new();
@@ -139,7 +140,13 @@ pub(super) fn outbox(conn: &Connection, after: i64, limit: usize) -> Outcome<Vec
             Some(raw) => attempt(conn, AttemptId::from_raw(raw))?,
             None => None,
         };
-        lines.push(OutboxLine { id: row.get(0)?, depth: row.get(1)?, invocation: record_at(row, 3)?, attempt: last });
+        lines.push(OutboxLine {
+            id: row.get(0)?,
+            depth: row.get(1)?,
+            invocation: record_at(row, 3)?,
+            attempt: last,
+            redrives: row.get(13)?,
+        });
     }
     Ok(lines)
 }

@@ -113,7 +113,7 @@ fn dead_letters(
 /// Answers whether it was a dead letter. Its starts go on counting, so that no old lease fits; failures start anew.
 fn redrive_one(batch: &mut Batch<'_, '_>, tenant: TenantId, id: InvocationId, now: Timestamp) -> Outcome<bool> {
     const INSERT: &str = "INSERT INTO live SELECT id, tenant, function, event, ?3, ?4, starts, 0, 0, depth, NULL, \
-         attempts, retry FROM dead_letter WHERE tenant = ?1 AND id = ?2";
+         attempts, retry, redrives + 1 FROM dead_letter WHERE tenant = ?1 AND id = ?2";
     let inserted = batch.conn.prepare_cached(INSERT)?.execute(params![
         tenant.raw(),
         id.raw(),

@@ -5,7 +5,7 @@ use sublet_model::{EndReason, Error, InvocationState, Transition};
 use sublet_store::{Finish, Next, Settle, Settled};
 
 use super::claim::{check_epoch, holder, waiting};
-use super::end::{announce, bury, wait_again, write_attempt};
+use super::end::{announce, bury, put_lost, wait_again, write_attempt};
 use crate::body::{Beside, Part};
 use crate::command::Batch;
 use crate::fail::Outcome;
@@ -26,7 +26,7 @@ pub(super) fn bodies(settle: &Settle) -> impl Iterator<Item = ((Part, i64), &Byt
 }
 
 pub(super) fn settle(batch: &mut Batch<'_, '_>, settle: &Settle, beside: &Beside) -> Outcome<Settled> {
-    let Settle { lease, end, next, announce: announced } = settle;
+    let Settle { lease, end, next, announce: announced, message } = settle;
     check_epoch(batch, lease.tenant, lease.epoch)?;
     let mut live = holder(batch, lease)?.live.clone();
     let is_direct = live.event.is_none();
@@ -46,6 +46,9 @@ pub(super) fn settle(batch: &mut Batch<'_, '_>, settle: &Settle, beside: &Beside
             None
         }
         _ => {
+            if let Next::DeadLetter(reason) = next {
+                put_lost(batch, &live, *reason, *message, end.ended)?;
+            }
             bury(batch, &mut live, state, reason, end.ended)?;
             Some(end.ended)
         }
@@ -80,6 +83,9 @@ pub(super) fn finish(batch: &mut Batch<'_, '_>, finish: &Finish) -> Outcome<Opti
     }
     check_epoch(batch, finish.tenant, finish.epoch)?;
     let mut live = waiting(batch, finish.tenant, finish.invocation)?;
+    if finish.state != InvocationState::Cancelled {
+        put_lost(batch, &live, finish.reason, finish.message, finish.at)?;
+    }
     bury(batch, &mut live, finish.state, Some(finish.reason), finish.at)?;
     match finish.announce {
         true => Ok(Some(announce(batch, &live, Some(finish.reason), Some(finish.at), None, finish.at)?)),

@@ -93,7 +93,7 @@ impl Batch<'_, '_> {
 
 impl SqliteStore {
     /// A change of the registry: raises the revision with its commit.
-    pub(super) async fn change<T, F>(&self, mut verb: F) -> Result<T, Error>
+    pub(crate) async fn change<T, F>(&self, mut verb: F) -> Result<T, Error>
     where
         F: FnMut(&mut Batch<'_, '_>) -> Outcome<T> + Send + 'static,
         T: Send + 'static,

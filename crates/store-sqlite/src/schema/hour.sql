@@ -29,3 +29,8 @@ CREATE TABLE IF NOT EXISTS delivery_{hour} (
     id INTEGER PRIMARY KEY, webhook TEXT NOT NULL, event INTEGER NOT NULL, tenant INTEGER, state INTEGER NOT NULL,
     due INTEGER NOT NULL, tries TEXT NOT NULL
 );
+-- Messages that ended, but for dead ones. state: see message/mod.rs.
+CREATE TABLE IF NOT EXISTS message_{hour} (
+    id INTEGER PRIMARY KEY, queue INTEGER NOT NULL, event INTEGER NOT NULL, tenant INTEGER, state INTEGER NOT NULL,
+    due INTEGER NOT NULL, receives INTEGER NOT NULL, tries INTEGER NOT NULL, ended INTEGER NOT NULL, origin TEXT
+);

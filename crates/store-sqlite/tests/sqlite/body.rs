@@ -54,7 +54,10 @@ async fn in_a_photograph_of_the_disk_every_body_that_was_acknowledged_is_whole()
             drop(store.claim(vec![source.claim(lease)]));
             let mut end = source.end();
             end.result = Some(Bytes::from(vec![b'r'; LONG]));
-            store.settle(Settle { lease, end: end.clone(), next: Next::Succeed, announce: true }).await.unwrap();
+            store
+                .settle(Settle { lease, end: end.clone(), next: Next::Succeed, message: None, announce: true })
+                .await
+                .unwrap();
             settled.push((invocation, end));
         }
         let copy = TempDir::new().unwrap();

@@ -70,7 +70,7 @@ async fn the_ledger_equals_the_attempts_in_a_photograph_between_any_two_slices()
         let next = Next::Retry { due: source.now, spent: true };
         let mut end = source.end();
         end.outcome = Outcome::Failed;
-        store.settle(Settle { lease, end, next, announce: false }).await.unwrap();
+        store.settle(Settle { lease, end, next, announce: false, message: None }).await.unwrap();
     }
     // Upkeep writes the slices while these go on: each second attempt ends in the next hour.
     source.now = source.now + HOUR;

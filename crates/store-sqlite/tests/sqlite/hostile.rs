@@ -29,7 +29,7 @@ async fn bodies_results_and_logs_of_the_greatest_size_come_back_whole() {
         end.result = None;
         end.failure = Some(Bytes::from(vec![b'f'; limit::RESULT_BYTES_MAX]));
         end.log = Bytes::from(vec![b'l'; limit::LOG_BYTES_MAX]);
-        store.settle(Settle { lease, end, next: Next::Succeed, announce: true })
+        store.settle(Settle { lease, end, next: Next::Succeed, announce: true, message: None })
     });
     for answer in futures::future::join_all(settles).await {
         answer.unwrap();

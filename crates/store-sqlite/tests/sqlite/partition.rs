@@ -70,6 +70,7 @@ async fn an_hour_that_is_too_old_goes_and_the_sums_stay() {
         reason: EndReason::NoFunction,
         at: source.now,
         announce: false,
+        message: None,
     };
     store.finish(finish).await.unwrap();
     source.now = source.now + 5 * HOUR;

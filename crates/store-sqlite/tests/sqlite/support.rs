@@ -58,8 +58,10 @@ impl Source {
                 due: self.now,
                 retry: None,
                 input: None,
+                dead_letter: None,
             }],
             deliveries: Vec::new(),
+            messages: Vec::new(),
             consumes: None,
         }
     }
@@ -92,7 +94,7 @@ impl Source {
     /// Claims and settles with success.
     pub(super) async fn run(&self, store: &SqliteStore, lease: Lease) -> Settled {
         drop(store.claim(vec![self.claim(lease)]));
-        let settle = Settle { lease, end: self.end(), next: Next::Succeed, announce: false };
+        let settle = Settle { lease, end: self.end(), next: Next::Succeed, announce: false, message: None };
         store.settle(settle).await.unwrap()
     }
 }

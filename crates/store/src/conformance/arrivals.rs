@@ -33,6 +33,7 @@ pub(super) async fn what_waits_comes_first_and_then_what_becomes_waiting(world: 
         failed: 0,
         starts: 0,
         crashed: 0,
+        redrives: 0,
     };
     assert_eq!(came[0], expected);
 }

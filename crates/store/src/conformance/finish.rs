@@ -10,7 +10,7 @@ use crate::{Balance, Finish, Next};
 fn finish(world: &World, tenant: &Tenant, invocation: InvocationId, state: InvocationState) -> Finish {
     let epoch = world.ownership.epoch_of(tenant.id).unwrap();
     let (tenant, reason, at) = (tenant.id, EndReason::TooOld, world.now);
-    Finish { invocation, tenant, epoch, state, reason, at, announce: true }
+    Finish { invocation, tenant, epoch, state, reason, at, announce: true, message: None }
 }
 
 const ENDS: [InvocationState; 3] =

@@ -74,6 +74,7 @@ pub(super) async fn queue_writes_with_another_tenants_id_change_nothing(world: &
         reason: EndReason::CancelledByRequest,
         at: world.now,
         announce: true,
+        message: None,
     };
     assert_eq!(refusal(world.store().finish(finish).await), ErrorKind::Conflict);
     assert_eq!(world.photograph().await, photo, "nothing changed");

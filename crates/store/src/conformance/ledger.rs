@@ -16,7 +16,7 @@ async fn spend(world: &mut World, tenant: &Tenant, outcome: Outcome, wall_us: u6
     let next = if succeeded { Next::Succeed } else { Next::Retry { due: world.now, spent: true } };
     let mut end = world.end(outcome);
     end.usage.wall_us = wall_us;
-    world.store().settle(Settle { lease, end: end.clone(), next, announce: false }).await.unwrap();
+    world.store().settle(Settle { lease, end: end.clone(), next, announce: false, message: None }).await.unwrap();
     UsageSum::of(&end.usage, succeeded)
 }
 

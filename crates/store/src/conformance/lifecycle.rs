@@ -28,7 +28,7 @@ pub(super) async fn a_closed_store_refuses_every_write(world: &mut World) {
     assert_eq!(refusal(store.extend(vec![runs], now + LEASE).await), refused);
     assert_eq!(refusal(world.try_settle(runs, Next::Succeed).await), refused);
     let (tenant, epoch, reason, state) = (acme.id, runs.epoch, EndReason::TooOld, InvocationState::Expired);
-    let finish = Finish { invocation: waits, tenant, epoch, state, reason, at: now, announce: true };
+    let finish = Finish { invocation: waits, tenant, epoch, state, reason, at: now, announce: true, message: None };
     assert_eq!(refusal(store.finish(finish).await), refused);
     assert_eq!(refusal(store.rescue(&world.ownership, now + LEASE * 2).await), refused);
     assert_eq!(refusal(store.redrive(acme.id, Selection::All, now).await), refused);

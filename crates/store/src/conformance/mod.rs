@@ -22,6 +22,8 @@ mod key;
 mod ledger;
 mod lifecycle;
 mod listing;
+mod message;
+mod message_dead;
 mod outbox;
 mod publish;
 mod registry;
@@ -194,6 +196,35 @@ macro_rules! conformance_tests {
             a_new_call_replaces_the_former
             the_body_is_the_events_envelope
             the_body_is_the_input_where_there_is_one
+        }
+        message {
+            a_queue_is_made_and_replaced_under_one_id
+            a_message_waits_until_it_is_received_and_acked
+            messages_come_oldest_due_first_and_again_after_a_crash
+            a_message_carries_its_events_envelope_or_its_own_input
+            a_message_is_received_once_under_each_number
+            a_message_that_is_not_due_is_not_received
+            a_lease_that_ran_out_needs_no_write_to_be_received_again
+            a_late_ack_counts_until_the_message_is_received_again
+            an_earlier_lease_is_fenced
+            leases_are_answered_each_for_itself_in_order
+            an_extended_lease_ends_later_and_one_that_ran_out_is_not_extended
+            a_released_message_comes_again_at_once_with_its_receives
+            a_lease_holds_across_a_crash
+            another_queues_lease_changes_nothing
+            a_deleted_queue_takes_its_messages_and_refuses_nothing_else
+            a_repeated_event_puts_no_message_twice
+        }
+        message_dead {
+            a_buried_message_is_a_dead_letter_that_keeps_what_it_carries
+            a_dead_letter_is_redriven_with_fresh_tries_and_a_number_that_goes_on
+            a_dead_letter_is_purged_or_expires
+            dead_letters_of_a_queue_page_newest_first
+            an_invocation_that_is_lost_is_put_in_the_same_commit
+            a_delivery_that_is_given_up_is_put_in_the_same_commit
+            what_names_no_queue_or_one_that_is_gone_is_put_nowhere
+            a_deleted_tenants_messages_are_erased_wherever_they_are
+            the_queues_balance_holds_on_a_random_walk_with_crashes
         }
         listing {
             events_page_newest_first

@@ -117,7 +117,7 @@ impl Walker {
                     let epoch = world.lease(&tenant, invocation, 0).epoch;
                     let (tenant, reason, at) = (tenant.id, EndReason::TooOld, world.now);
                     let state = InvocationState::Expired;
-                    let finish = Finish { invocation, tenant, epoch, state, reason, at, announce: true };
+                    let finish = Finish { invocation, tenant, epoch, state, reason, at, announce: true, message: None };
                     world.store().finish(finish).await.unwrap();
                 }
             }

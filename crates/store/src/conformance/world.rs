@@ -7,12 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use sublet_model::{
     DeliveryId, EndReason, Error, ErrorKind, EventId, FunctionConfig, FunctionId, IdMint, InvocationId,
-    InvocationState, Name, Outcome, Quota, TenantId, Timestamp, Usage,
+    InvocationState, MessageId, MessageLease, Name, Outcome, QueueId, QueueSpec, Quota, TenantId, Timestamp, Usage,
 };
 use tokio::sync::mpsc;
 
 use super::Harness;
 use crate::delivery::NewDelivery;
+use crate::message::{NewMessage, QueueBalance, QueueRecord, Receive};
 use crate::{
     AttemptEnd, Claim, EventStatus, Identity, InvocationFilter, InvocationRecord, Lease, Listing, NewEvent,
     NewInvocation, Next, OutboxLine, Ownership, Page, Published, Settle, Settled, Store, TenantSpec, TenantStatus,
@@ -153,6 +154,7 @@ impl World {
             body: Bytes::from(format!(r#"{{"id":"{id}"}}"#)),
             invocations: Vec::new(),
             deliveries: Vec::new(),
+            messages: Vec::new(),
             consumes: None,
         }
     }
@@ -176,6 +178,7 @@ impl World {
             due: self.now,
             retry: None,
             input: None,
+            dead_letter: None,
         }
     }
 
@@ -185,8 +188,60 @@ impl World {
         event.status = EventStatus::Matched;
         let id = DeliveryId::from_raw(self.raw());
         let (webhook, tenant) = (name(webhook), Some(tenant.id));
-        event.deliveries.push(NewDelivery { id, webhook, event: event.id, tenant, due: self.now, input: None });
+        let (input, dead_letter) = (None, None);
+        event.deliveries.push(NewDelivery { id, webhook, event: event.id, tenant, due: self.now, input, dead_letter });
         event
+    }
+
+    pub(super) async fn queue(&self, text: &str) -> QueueRecord {
+        self.store().put_queue(&name(text), QueueSpec::default(), self.now).await.unwrap().0
+    }
+
+    /// An event that puts a message, due now.
+    pub(super) fn put(&mut self, tenant: &Tenant, queue: QueueId) -> NewEvent {
+        let mut event = self.event(Some(tenant.id));
+        event.status = EventStatus::Matched;
+        let id = MessageId::from_raw(self.raw());
+        let (tenant, due) = (Some(tenant.id), self.now);
+        event.messages.push(NewMessage { id, queue, event: event.id, tenant, due, input: None });
+        event
+    }
+
+    /// A new message that waits.
+    pub(super) async fn message(&mut self, tenant: &Tenant, queue: QueueId) -> MessageId {
+        let event = self.put(tenant, queue);
+        let id = event.messages[0].id;
+        self.accept(event).await;
+        id
+    }
+
+    pub(super) async fn try_receive(&self, queue: QueueId, lease: MessageLease) -> Result<(), Error> {
+        let receive = Receive { lease, until: self.now + LEASE };
+        self.store().receive(queue, vec![receive], self.now).await.unwrap().remove(0)
+    }
+
+    /// Receives a message that waits, under the next number.
+    pub(super) async fn receive(&self, queue: QueueId, message: MessageId) -> MessageLease {
+        let receives = self.store().message(message).await.unwrap().unwrap().receives;
+        let lease = MessageLease { message, receive: receives + 1 };
+        self.try_receive(queue, lease).await.unwrap();
+        lease
+    }
+
+    /// What messages carry.
+    pub(super) async fn bodies(&self, ids: Vec<MessageId>) -> Vec<Option<Bytes>> {
+        let carried = self.store().carried(ids).await.unwrap();
+        carried.into_iter().map(|one| one.map(|(_, body)| body)).collect()
+    }
+
+    pub(super) async fn ack(&self, queue: QueueId, lease: MessageLease) -> Result<(), Error> {
+        self.store().ack(queue, vec![lease], self.now).await.unwrap().remove(0)
+    }
+
+    pub(super) async fn queue_balance(&self, queue: QueueId) -> QueueBalance {
+        let balance = self.store().queue_balance(queue, self.now).await.unwrap();
+        assert!(balance.holds(), "{balance:?}");
+        balance
     }
 
     pub(super) async fn publish(&self, events: Vec<NewEvent>) -> Vec<Published> {
@@ -269,7 +324,7 @@ impl World {
             Next::Fail | Next::Retry { .. } | Next::DeadLetter(_) => Outcome::Failed,
         };
         let announce = matches!(next, Next::Succeed | Next::DeadLetter(_));
-        Settle { lease, end: self.end(outcome), next, announce }
+        Settle { lease, end: self.end(outcome), next, announce, message: None }
     }
 
     pub(super) async fn try_settle(&self, lease: Lease, next: Next) -> Result<Settled, Error> {

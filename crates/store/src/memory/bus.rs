@@ -53,7 +53,8 @@ impl State {
             }
             let used = self.bus.events.contains_key(&event.id)
                 || event.invocations.iter().any(|i| self.queue.invocations.contains_key(&(i.tenant, i.id)))
-                || event.deliveries.iter().any(|d| self.deliveries.records.contains_key(&d.id));
+                || event.deliveries.iter().any(|d| self.deliveries.records.contains_key(&d.id))
+                || event.messages.iter().any(|m| self.messages.is_used(m.id));
             if used || !ids.insert(event.id) {
                 return Err(Error::conflict(format!("the id of event {} or of what it led to is in use", event.id)));
             }
@@ -67,7 +68,7 @@ impl State {
 
     fn publish(&mut self, events: Vec<NewEvent>, now: Timestamp) -> Result<Vec<Published>, Error> {
         let answers = self.decide_publish(&events, now)?;
-        let (mut waiting, mut pending) = (Vec::new(), Vec::new());
+        let (mut waiting, mut pending, mut messages) = (Vec::new(), Vec::new(), Vec::new());
         for (event, answer) in events.into_iter().zip(&answers) {
             if *answer != Published::Accepted {
                 continue;
@@ -88,15 +89,18 @@ impl State {
                 body: event.body,
                 invocations: event.invocations.iter().map(|invocation| invocation.id).collect(),
                 deliveries: event.deliveries.iter().map(|delivery| delivery.id).collect(),
+                messages: event.messages.iter().map(|message| message.id).collect(),
             };
             self.bus.events.insert(record.id, record);
             for invocation in event.invocations {
                 waiting.extend(self.queue.enqueue(event.id, event.depth, invocation));
             }
             pending.extend(event.deliveries.into_iter().map(|delivery| self.deliveries.enqueue(delivery)));
+            messages.extend(event.messages.into_iter().filter_map(|message| self.messages.put(message, None)));
         }
         self.queue.announce(waiting);
         self.deliveries.announce(pending);
+        self.messages.announce(messages);
         Ok(answers)
     }
 }

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sublet_model::{DeliveryId, Error, EventId, Name};
+use sublet_model::{DeliveryId, Error, EventId, Name, QueueId};
 use tokio::sync::mpsc;
 
-use super::{MemoryStore, Verb, listing};
+use super::{MemoryStore, State, Verb, listing};
 use crate::bus::Bus;
 use crate::delivery::{
     Deliveries, DeliveryAttempt, DeliveryNext, DeliveryRecord, DeliveryState, NewDelivery, PendingDelivery,
 };
+use crate::message::{MessageOrigin, NewMessage};
 use crate::page::{Listing, Page};
 
 #[derive(Default)]
@@ -19,6 +20,8 @@ pub(super) struct Rows {
     pub(super) records: BTreeMap<DeliveryId, DeliveryRecord>,
     /// Of those whose target has a transformer.
     pub(super) inputs: BTreeMap<DeliveryId, Bytes>,
+    /// Of those that name one, the queue they are put into when given up.
+    dead_letters: BTreeMap<DeliveryId, QueueId>,
     receiver: Option<mpsc::UnboundedSender<Vec<PendingDelivery>>>,
 }
 
@@ -28,6 +31,9 @@ impl Rows {
     }
 
     pub(super) fn enqueue(&mut self, new: NewDelivery) -> PendingDelivery {
+        if let Some(queue) = new.dead_letter {
+            self.dead_letters.insert(new.id, queue);
+        }
         let record = DeliveryRecord {
             id: new.id,
             webhook: new.webhook,
@@ -63,7 +69,7 @@ impl Rows {
         record.attempts.push(attempt);
         match next {
             DeliveryNext::Delivered => record.state = DeliveryState::Delivered,
-            DeliveryNext::Failed => record.state = DeliveryState::Failed,
+            DeliveryNext::Failed | DeliveryNext::DeadLetter { .. } => record.state = DeliveryState::Failed,
             DeliveryNext::Retry { due } => {
                 record.due = due;
                 let pending = pending_of(record);
@@ -71,6 +77,18 @@ impl Rows {
             }
         }
         Ok(())
+    }
+}
+
+impl State {
+    fn put_given_up(&mut self, id: DeliveryId, next: DeliveryNext) {
+        let DeliveryNext::DeadLetter { message } = next else { return };
+        let Some(queue) = self.deliveries.dead_letters.get(&id).copied() else { return };
+        let Some(record) = self.deliveries.records.get(&id) else { return };
+        let due = record.attempts.last().map_or(record.due, |attempt| attempt.at);
+        let (event, tenant) = (record.event, record.tenant);
+        let new = NewMessage { id: message, queue, event, tenant, due, input: None };
+        self.put_dead_letter(new, MessageOrigin::Delivery { id });
     }
 }
 
@@ -99,7 +117,12 @@ impl Deliveries for MemoryStore {
     }
 
     async fn settle_delivery(&self, id: DeliveryId, attempt: DeliveryAttempt, next: DeliveryNext) -> Result<(), Error> {
-        self.write(Verb::SettleDelivery, |state| state.deliveries.settle(id, attempt, next)).await
+        let settle = |state: &mut State| {
+            state.deliveries.settle(id, attempt, next)?;
+            state.put_given_up(id, next);
+            Ok(())
+        };
+        self.write(Verb::SettleDelivery, settle).await
     }
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, Error> {

@@ -52,6 +52,7 @@ impl State {
         let events = &bus.events;
         bus.identities.retain(|_, known| events.get(&known.first).is_some_and(|event| event.tenant != Some(tenant)));
 
+        self.messages.erase_tenant(tenant, now);
         for delivery in self.deliveries.records.values_mut() {
             if delivery.tenant == Some(tenant) && delivery.state == DeliveryState::Pending {
                 delivery.state = DeliveryState::Failed;

@@ -19,6 +19,12 @@ pub enum Verb {
     Cancel,
     SettleDelivery,
     Audit,
+    Receive,
+    Ack,
+    ExtendMessages,
+    Release,
+    BuryMessages,
+    RedriveMessages,
 }
 
 impl fmt::Display for Verb {
@@ -37,6 +43,12 @@ impl fmt::Display for Verb {
             Verb::Cancel => "cancel",
             Verb::SettleDelivery => "settle_delivery",
             Verb::Audit => "audit",
+            Verb::Receive => "receive",
+            Verb::Ack => "ack",
+            Verb::ExtendMessages => "extend_messages",
+            Verb::Release => "release",
+            Verb::BuryMessages => "bury_messages",
+            Verb::RedriveMessages => "redrive_messages",
         };
         f.write_str(name)
     }

@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 use sublet_model::{
-    AttemptId, EndReason, Error, InvocationId, InvocationState, Outcome, TenantId, Timestamp, Transition, Usage,
+    AttemptId, EndReason, Error, InvocationId, InvocationState, MessageId, Outcome, TenantId, Timestamp, Transition,
+    Usage,
 };
 
 use super::State;
 use super::queue::{Held, Invocation, Rows, new_record};
+use crate::message::{MessageOrigin, NewMessage};
 use crate::queue::{AttemptEnd, AttemptRecord, Claim, Finish, Lease, NewInvocation, Next, OutboxLine, Settle, Settled};
 
 impl Rows {
@@ -36,7 +38,17 @@ impl Rows {
         let retry = new.retry.clone();
         let mut record = new_record(new, None, InvocationState::Running);
         record.starts = 1;
-        self.invocations.insert(key, Invocation { record, retry, input: None, crashed: 0, depth: 0, held: Some(held) });
+        let invocation = Invocation {
+            record,
+            retry,
+            input: None,
+            dead_letter: None,
+            crashed: 0,
+            redrives: 0,
+            depth: 0,
+            held: Some(held),
+        };
+        self.invocations.insert(key, invocation);
         self.running.insert(key);
         Ok(())
     }
@@ -65,8 +77,8 @@ impl Rows {
         if !finish.announce {
             return Ok(None);
         }
-        let (record, depth) = (invocation.record.clone(), invocation.depth);
-        Ok(Some(self.write_line(record, None, depth)))
+        let (record, depth, redrives) = (invocation.record.clone(), invocation.depth, invocation.redrives);
+        Ok(Some(self.write_line(record, None, depth, redrives)))
     }
 
     fn check_epoch(&self, tenant: TenantId, epoch: u64) -> Result<(), Error> {
@@ -87,17 +99,44 @@ impl Rows {
             .ok_or_else(|| Error::fenced(format!("{} does not run under token {}", lease.invocation, lease.token)))
     }
 
-    fn write_line(&mut self, invocation: crate::InvocationRecord, attempt: Option<AttemptRecord>, depth: u8) -> i64 {
+    fn write_line(
+        &mut self,
+        invocation: crate::InvocationRecord,
+        attempt: Option<AttemptRecord>,
+        depth: u8,
+        redrives: u32,
+    ) -> i64 {
         self.outbox_last += 1;
         let id = self.outbox_last;
-        self.outbox.insert(id, OutboxLine { id, invocation, attempt, depth });
+        self.outbox.insert(id, OutboxLine { id, invocation, attempt, depth, redrives });
         id
     }
 }
 
 impl State {
+    pub(super) fn finish(&mut self, finish: &Finish) -> Result<Option<i64>, Error> {
+        let line = self.queue.finish(finish)?;
+        self.put_lost(finish.tenant, finish.invocation, finish.message);
+        Ok(line)
+    }
+
+    /// Puts what was lost into the queue that is named for it, if there is one.
+    fn put_lost(&mut self, tenant: TenantId, id: InvocationId, message: Option<MessageId>) {
+        let Some(invocation) = self.queue.invocations.get(&(tenant, id)) else { return };
+        let record = &invocation.record;
+        let lost = matches!(record.state, InvocationState::DeadLettered | InvocationState::Expired);
+        let (Some(message), Some(queue), Some(event), Some(reason), true) =
+            (message, invocation.dead_letter, record.event, record.reason, lost)
+        else {
+            return;
+        };
+        let due = record.ended.unwrap_or(record.due);
+        let new = NewMessage { id: message, queue, event, tenant: Some(tenant), due, input: None };
+        self.put_dead_letter(new, MessageOrigin::Invocation { id, reason });
+    }
+
     pub(super) fn settle(&mut self, settle: Settle) -> Result<Settled, Error> {
-        let Settle { lease, end, next, announce } = settle;
+        let Settle { lease, end, next, announce, message } = settle;
         let invocation = self.queue.holder(&lease)?;
         let direct = invocation.is_direct();
         let (transition, reason) = edge_of(next, direct)?;
@@ -114,8 +153,11 @@ impl State {
             _ => invocation.end(state, reason, end.ended),
         }
         let (record, depth, waiting) = (invocation.record.clone(), invocation.depth, invocation.waiting());
+        let redrives = invocation.redrives;
         let attempt = self.write_attempt(&record, lease.token, end);
-        let outbox = (announce && !direct).then(|| self.queue.write_line(record, Some(attempt.clone()), depth));
+        let outbox =
+            (announce && !direct).then(|| self.queue.write_line(record, Some(attempt.clone()), depth, redrives));
+        self.put_lost(lease.tenant, lease.invocation, message);
         self.queue.announce(Vec::from_iter(waiting));
         Ok(Settled { attempt: attempt.id, outbox })
     }

@@ -19,6 +19,7 @@ mod key;
 mod lease;
 mod ledger;
 mod listing;
+mod message;
 mod queue;
 mod registry;
 
@@ -44,6 +45,7 @@ struct State {
     bus: bus::Rows,
     queue: queue::Rows,
     deliveries: delivery::Rows,
+    messages: message::Rows,
     ledger: ledger::Rows,
 }
 
@@ -57,6 +59,7 @@ impl State {
             bus: bus::Rows::default(),
             queue: queue::Rows::default(),
             deliveries: delivery::Rows::default(),
+            messages: message::Rows::default(),
             ledger: ledger::Rows::default(),
         }
     }
@@ -98,6 +101,7 @@ impl MemoryStore {
         let mut state = self.state();
         state.queue.forget_receiver();
         state.deliveries.forget_receiver();
+        state.messages.forget_receiver();
         drop(state);
         Arc::new(MemoryStore { shared: self.shared.clone(), closed: AtomicBool::new(false) })
     }
@@ -167,7 +171,7 @@ impl Store for MemoryStore {
             let event = state.bus.events.last_key_value().map(|(id, _)| id.raw());
             let invocation = state.queue.invocations.keys().map(|(_, id)| id.raw()).max();
             let delivery = state.deliveries.records.last_key_value().map(|(id, _)| id.raw());
-            event.max(invocation).max(delivery).unwrap_or(0)
+            event.max(invocation).max(delivery).max(state.messages.greatest()).unwrap_or(0)
         }))
     }
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sublet_model::{EndReason, Error, EventId, InvocationId, InvocationState, RetryPolicy, TenantId, Timestamp};
+use sublet_model::{
+    EndReason, Error, EventId, InvocationId, InvocationState, QueueId, RetryPolicy, TenantId, Timestamp,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Answer, MemoryStore, Verb, listing};
@@ -31,7 +33,9 @@ pub(super) struct Invocation {
     pub(super) record: InvocationRecord,
     pub(super) retry: Option<RetryPolicy>,
     pub(super) input: Option<Bytes>,
+    pub(super) dead_letter: Option<QueueId>,
     pub(super) crashed: u32,
+    pub(super) redrives: u32,
     /// Of its event.
     pub(super) depth: u8,
     /// `Some` exactly while it runs.
@@ -63,6 +67,7 @@ impl Invocation {
             failed: record.failed,
             starts: record.starts,
             crashed: self.crashed,
+            redrives: self.redrives,
         })
     }
 }
@@ -114,9 +119,9 @@ impl Rows {
 
     /// A new invocation of a published event.
     pub(super) fn enqueue(&mut self, event: EventId, depth: u8, new: NewInvocation) -> Option<Waiting> {
-        let (retry, input) = (new.retry.clone(), new.input.clone());
+        let (retry, input, dead_letter) = (new.retry.clone(), new.input.clone(), new.dead_letter);
         let record = new_record(new, Some(event), InvocationState::Queued);
-        let invocation = Invocation { record, retry, input, crashed: 0, depth, held: None };
+        let invocation = Invocation { record, retry, input, dead_letter, crashed: 0, redrives: 0, depth, held: None };
         let waiting = invocation.waiting();
         self.invocations.insert((invocation.record.tenant, invocation.record.id), invocation);
         waiting
@@ -186,6 +191,7 @@ impl Rows {
             record.reason = None;
             record.ended = None;
             invocation.crashed = 0;
+            invocation.redrives += 1;
             waiting.extend(invocation.waiting());
         }
         self.announce(waiting);
@@ -326,7 +332,7 @@ impl Queue for MemoryStore {
     }
 
     async fn finish(&self, finish: Finish) -> Result<Option<i64>, Error> {
-        self.write(Verb::Finish, |state| state.queue.finish(&finish)).await
+        self.write(Verb::Finish, |state| state.finish(&finish)).await
     }
 
     async fn rescue(&self, ownership: &Ownership, now: Timestamp) -> Result<u64, Error> {
