@@ -28,6 +28,10 @@ pub(crate) fn identity_of(input: &EventInput) -> Option<Identity> {
         hash.update((resource.len() as u64).to_le_bytes());
         hash.update(resource);
     }
+    if let Some(attributes) = &input.cloudevents {
+        hash.update((attributes.get().len() as u64).to_le_bytes());
+        hash.update(attributes.get());
+    }
     hash.update(input.detail.get());
     Some(Identity { key: identity_key(&input.tenant, &input.source, id), body: first(hash) })
 }

@@ -371,6 +371,7 @@ fn envelope_of(
         resources: Vec::new(),
         detail: serde_json::value::to_raw_value(&detail).map_err(Error::internal)?,
         trace_context: None,
+        cloudevents: None,
     };
     Ok(Envelope::of(input, "", now))
 }

@@ -32,6 +32,9 @@ pub struct EventInput {
     /// attributes where it carries them, else from the request's headers. No part of the event's identity.
     #[serde(skip)]
     pub trace_context: Option<TraceContext>,
+    /// Of a CloudEvent: a JSON object of the attributes that the other fields do not hold. Never a field of the body.
+    #[serde(skip)]
+    pub cloudevents: Option<Box<RawValue>>,
 }
 
 impl EventInput {
@@ -73,6 +76,9 @@ pub struct Envelope {
     pub region: String,
     pub resources: Vec<String>,
     pub tenant: String,
+    /// Of an event that came as a CloudEvent: its further attributes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloudevents: Option<Box<RawValue>>,
     pub detail: Box<RawValue>,
 }
 
@@ -99,6 +105,7 @@ impl Envelope {
             region: ENVELOPE_REGION.to_owned(),
             resources: input.resources,
             tenant: input.tenant,
+            cloudevents: input.cloudevents,
             detail: input.detail,
         }
     }
