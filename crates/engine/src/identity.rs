@@ -15,9 +15,14 @@ pub fn identity_key(tenant: &str, source: &str, id: &str) -> [u8; 16] {
     first(hash)
 }
 
-/// `None` when the publisher gave no id: then every publish is an event of its own.
+/// `None` when the publisher gave neither an id nor a key for the request: then every publish is an event of its own.
 pub(crate) fn identity_of(input: &EventInput) -> Option<Identity> {
-    let id = input.id.as_ref()?;
+    let (key, is_named) = match (&input.id, &input.retry_key) {
+        (Some(id), _) => (identity_key(&input.tenant, &input.source, id), true),
+        // No tenant has an empty name, so these never meet the others.
+        (None, Some(retry_key)) => (identity_key("", "idempotency-key", retry_key), false),
+        (None, None) => return None,
+    };
     let mut hash = Sha256::new();
     hash.update((input.detail_type.len() as u64).to_le_bytes());
     hash.update(&input.detail_type);
@@ -33,7 +38,13 @@ pub(crate) fn identity_of(input: &EventInput) -> Option<Identity> {
         hash.update(attributes.get());
     }
     hash.update(input.detail.get());
-    Some(Identity { key: identity_key(&input.tenant, &input.source, id), body: first(hash) })
+    if !is_named {
+        for part in [&input.tenant, &input.source] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+    }
+    Some(Identity { key, body: first(hash) })
 }
 
 fn first<const N: usize>(hash: Sha256) -> [u8; N] {

@@ -372,6 +372,7 @@ fn envelope_of(
         detail: serde_json::value::to_raw_value(&detail).map_err(Error::internal)?,
         trace_context: None,
         cloudevents: None,
+        retry_key: None,
     };
     Ok(Envelope::of(input, "", now))
 }

@@ -9,6 +9,9 @@ use crate::refusal::Refusal;
 const ACCEPTED: &str = "application/json, application/cloudevents+json, application/cloudevents-batch+json, or a \
                         CloudEvent with `ce-` headers and its data as the body";
 
+/// The headers that a CloudEvent in binary mode cannot do without.
+const REQUIRED: [&str; 4] = ["ce-specversion", "ce-id", "ce-source", "ce-type"];
+
 /// How the bytes of a text are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Charset {
@@ -43,8 +46,8 @@ pub enum Mode {
 
 impl ContentType {
     /// `None`: there is no such header. Errors: more than one, no media type, a character set we do not read.
-    pub fn of<'a>(headers: impl Iterator<Item = Header<'a>>) -> Result<Option<ContentType>, Refusal> {
-        let mut values = headers.filter(|(name, _)| *name == "content-type").map(|(_, value)| value);
+    pub fn of(headers: &[Header<'_>]) -> Result<Option<ContentType>, Refusal> {
+        let mut values = headers.iter().filter(|(name, _)| *name == "content-type").map(|(_, value)| *value);
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {
             return Err(Refusal::invalid("content-type", "must be given once"));
@@ -131,10 +134,7 @@ fn charset_of(parameters: &str) -> Result<Option<Charset>, Refusal> {
 
 impl Mode {
     /// Errors: 415 for what is none of the four.
-    pub fn of<'a>(
-        content: Option<&ContentType>,
-        mut headers: impl Iterator<Item = Header<'a>>,
-    ) -> Result<Mode, Refusal> {
+    pub fn of(content: Option<&ContentType>, headers: &[Header<'_>]) -> Result<Mode, Refusal> {
         match content.map_or("", |content| content.essence.as_str()) {
             "application/cloudevents+json" => Ok(Mode::Structured),
             "application/cloudevents-batch+json" => Ok(Mode::Batch),
@@ -142,9 +142,7 @@ impl Mode {
                 Err(Refusal::unsupported_type("of CloudEvents' formats, JSON is read"))
             }
             // Any one of the four required headers, so that a missing one is named instead of guessed around.
-            _ if headers.any(|(name, _)| matches!(name, "ce-specversion" | "ce-id" | "ce-source" | "ce-type")) => {
-                Ok(Mode::Binary)
-            }
+            _ if headers.iter().any(|(name, _)| REQUIRED.contains(name)) => Ok(Mode::Binary),
             "application/json" => Ok(Mode::Native),
             _ => Err(Refusal::unsupported_type(format!("must be {ACCEPTED}"))),
         }
@@ -157,7 +155,7 @@ mod tests {
     use crate::refusal::Fault;
 
     fn read(value: &str) -> Result<Option<ContentType>, Refusal> {
-        ContentType::of([("content-type", value.as_bytes())].into_iter())
+        ContentType::of(&[("content-type", value.as_bytes())])
     }
 
     #[test]
@@ -175,9 +173,9 @@ mod tests {
         for bad in ["json", "", "a/b/c", "text/plain; charset=utf-16", "text/plain; charset=utf-8; charset=us-ascii"] {
             assert_eq!(read(bad).unwrap_err().fault, Fault::UnsupportedType, "{bad}");
         }
-        assert_eq!(ContentType::of(std::iter::empty()), Ok(None));
+        assert_eq!(ContentType::of(&[]), Ok(None));
         let twice = [("content-type", &b"a/b"[..]), ("content-type", b"a/b")];
-        assert_eq!(ContentType::of(twice.into_iter()).unwrap_err().fault, Fault::Invalid);
+        assert_eq!(ContentType::of(&twice).unwrap_err().fault, Fault::Invalid);
     }
 
     #[test]
@@ -193,7 +191,8 @@ mod tests {
     fn the_mode_follows_from_type_and_headers() {
         let mode = |value: &str, extra: &[&'static str]| {
             let content = if value.is_empty() { None } else { read(value).unwrap() };
-            Mode::of(content.as_ref(), extra.iter().map(|name| (*name, &b""[..])))
+            let extra: Vec<Header<'_>> = extra.iter().map(|name| (*name, &b""[..])).collect();
+            Mode::of(content.as_ref(), &extra)
         };
         assert_eq!(mode("application/json", &[]), Ok(Mode::Native));
         assert_eq!(mode("application/json", &["ce-id"]), Ok(Mode::Binary));

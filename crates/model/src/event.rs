@@ -32,6 +32,10 @@ pub struct EventInput {
     /// attributes where it carries them, else from the request's headers. No part of the event's identity.
     #[serde(skip)]
     pub trace_context: Option<TraceContext>,
+    /// What stands for the id in the event's identity where its publisher gave none: made of the request's
+    /// Idempotency-Key. Never a field of the body.
+    #[serde(skip)]
+    pub retry_key: Option<String>,
     /// Of a CloudEvent: a JSON object of the attributes that the other fields do not hold. Never a field of the body.
     #[serde(skip)]
     pub cloudevents: Option<Box<RawValue>>,

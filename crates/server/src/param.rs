@@ -10,8 +10,8 @@ use sublet_model::limit;
 use sublet_store::Page;
 use utoipa::IntoParams;
 
-use crate::body::field_of;
 use crate::problem::Problem;
+use sublet_intake::json::field_of;
 
 /// Parameters of the path into a struct's fields, by name; those it has no field for are left to others.
 #[derive(Debug)]

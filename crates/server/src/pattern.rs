@@ -54,6 +54,10 @@ async fn check_pattern(_: Caller, Json(test): Json<PatternTest>) -> Result<axum:
 fn try_on(test: &PatternTest) -> Result<PatternAnswer, Problem> {
     let pattern = Pattern::parse(&test.pattern).map_err(|error| Problem::invalid("pattern", error.to_string()))?;
     let event = EventView::parse(&test.event).map_err(|error| Problem::invalid("event", error.to_string()))?;
+    // Patterns match anything, but this tries them on events: what has neither of the envelope's two is none.
+    if ["source", "detail-type"].iter().all(|name| event.scalars_at(name).next().is_none()) {
+        return Err(Problem::invalid("event", "is no event: it has neither `source` nor `detail-type`"));
+    }
     let explanation = pattern.explain(&event);
     Ok(PatternAnswer { matches: explanation.matches, reasons: explanation.reasons })
 }

@@ -6,6 +6,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use sublet_intake::{Fault, Refusal, encoding};
 use sublet_model::{Error, ErrorKind};
 use utoipa::ToSchema;
 
@@ -85,6 +86,8 @@ pub(crate) struct Inner {
     retry_after: Option<u32>,
     /// The scheme, for `WWW-Authenticate`.
     challenge: bool,
+    /// For `Accept-Encoding`: what a body may be packed with instead.
+    accept_encoding: Option<&'static str>,
 }
 
 impl Problem {
@@ -101,7 +104,7 @@ impl Problem {
             version: None,
             failure: None,
         };
-        Problem(Box::new(Inner { body, source_text: None, retry_after: None, challenge: false }))
+        Problem(Box::new(Inner { body, source_text: None, retry_after: None, challenge: false, accept_encoding: None }))
     }
 
     pub(crate) fn unauthorized(detail: &str) -> Problem {
@@ -164,14 +167,49 @@ impl Problem {
     }
 
     pub(crate) fn unsupported_media_type(wanted: &str) -> Problem {
+        Problem::unsupported_type(format!("must be {wanted}"))
+    }
+
+    fn unsupported_type(detail: String) -> Problem {
         let mut problem = Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "urn:sublet:problem:unsupported-media-type",
             "The body's type is not supported",
-            format!("must be {wanted}"),
+            detail,
         );
         problem.0.body.field = Some("content-type".to_owned());
         problem
+    }
+
+    pub(crate) fn unsupported_encoding(detail: impl Into<String>) -> Problem {
+        let mut problem = Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "urn:sublet:problem:unsupported-media-type",
+            "The body's encoding is not supported",
+            detail,
+        );
+        problem.0.body.field = Some("content-encoding".to_owned());
+        problem
+    }
+
+    pub(crate) fn idempotency_key_reused() -> Problem {
+        Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "urn:sublet:problem:idempotency-key-reused",
+            "This Idempotency-Key was used for another request",
+            "a key names one request: use a new one for another body",
+        )
+        .with_field("idempotency-key")
+    }
+
+    pub(crate) fn idempotency_key_in_progress() -> Problem {
+        Problem::new(
+            StatusCode::CONFLICT,
+            "urn:sublet:problem:idempotency-key-in-progress",
+            "A request with this Idempotency-Key is being carried out",
+            "wait for its answer, or repeat this one a little later",
+        )
+        .with_field("idempotency-key")
     }
 
     /// Tenant code that cannot be deployed: shown with its own files and lines.
@@ -263,6 +301,9 @@ impl Problem {
         if let Some(seconds) = self.0.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if let Some(encodings) = self.0.accept_encoding {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encodings));
+        }
         if self.0.challenge {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"sublet\""));
         }
@@ -276,6 +317,23 @@ impl IntoResponse for Problem {
         let mut response = self.status().into_response();
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Problem {
+        let problem = match refusal.fault {
+            Fault::Invalid => Problem::invalid("", refusal.message),
+            Fault::ReservedSource => Problem::forbidden(refusal.message),
+            Fault::TooLarge(most) => Problem::too_large("", most),
+            Fault::UnsupportedType => Problem::unsupported_type(refusal.message),
+            Fault::UnsupportedEncoding => {
+                let mut problem = Problem::unsupported_encoding(refusal.message);
+                problem.0.accept_encoding = Some(encoding::ACCEPTED);
+                problem
+            }
+        };
+        problem.with_field(refusal.field)
     }
 }
 

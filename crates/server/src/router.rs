@@ -8,8 +8,8 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::auth::AppState;
 use crate::problem::Problem;
 use crate::{
-    alias, audit, dead_letter, delivery, edge, event, function, health, invocation, invoke, key, layer, metric,
-    openapi, pattern, rule, stream, tenant, usage, version, webhook,
+    alias, audit, dead_letter, delivery, edge, event, function, health, idempotency, invocation, invoke, key, layer,
+    metric, openapi, pattern, rule, stream, tenant, usage, version, webhook,
 };
 
 pub(crate) fn router(state: AppState) -> Result<Router, Error> {
@@ -43,6 +43,7 @@ pub(crate) fn router(state: AppState) -> Result<Router, Error> {
         .fallback(async || Problem::not_found("path"))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(axum::Extension(document))
+        .layer(axum::Extension(std::sync::Arc::new(idempotency::Answers::default())))
         .layer(axum::middleware::from_fn_with_state(changes, audit::record))
         .layer(axum::middleware::from_fn_with_state(state.clone(), edge::wrap))
         .with_state(state))

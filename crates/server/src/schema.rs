@@ -35,7 +35,6 @@ pub(crate) struct InputTransformerSchema {
     /// JSON, or text, with `<variable>`; at most 8192 characters.
     pub(crate) template: Option<String>,
     /// The same JSON for every event.
-    #[schema(value_type = Option<Object>)]
     pub(crate) input: Option<serde_json::Value>,
 }
 
@@ -126,6 +125,9 @@ pub(crate) struct EnvelopeSchema {
     pub(crate) region: String,
     pub(crate) resources: Vec<String>,
     pub(crate) tenant: String,
+    /// Of an event that came as a CloudEvent: its further attributes, `subject` or `datacontenttype` among them.
+    #[schema(value_type = Option<Object>)]
+    pub(crate) cloudevents: Option<()>,
     #[schema(value_type = Object)]
     pub(crate) detail: (),
 }

@@ -12,16 +12,12 @@ use crate::refusal::Refusal;
 use crate::{ContentType, Entry, Header, json};
 
 /// Errors: 413, 400 with the header or `body`, 403 for the reserved source.
-pub fn read<'a>(
-    content: Option<&ContentType>,
-    headers: impl Iterator<Item = Header<'a>> + Clone,
-    body: &[u8],
-) -> Entry {
+pub fn read(content: Option<&ContentType>, headers: &[Header<'_>], body: &[u8]) -> Entry {
     if body.len() > limit::EVENT_BYTES_MAX {
         return Err(Refusal::event_too_large());
     }
     let mut attributes = Attributes::new("ce-");
-    for (name, value) in headers.clone() {
+    for (name, value) in headers {
         let Some(name) = name.strip_prefix("ce-") else { continue };
         // The data's type is the request's own; a second one could only contradict it.
         if name == "datacontenttype" {

@@ -22,9 +22,9 @@ const VERSION: &str = "1.0";
 const NAME_CHARS_MAX: usize = 64;
 
 /// The header that names the tenant where the event does not. Errors: more than one, or no text.
-pub fn tenant_header<'a>(headers: impl Iterator<Item = Header<'a>>) -> Result<Option<&'a str>, Refusal> {
+pub fn tenant_header<'a>(headers: &[Header<'a>]) -> Result<Option<&'a str>, Refusal> {
     const NAME: &str = "sublet-tenant";
-    let mut values = headers.filter(|(name, _)| *name == NAME).map(|(_, value)| value);
+    let mut values = headers.iter().filter(|(name, _)| *name == NAME).map(|(_, value)| *value);
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(Refusal::invalid(NAME, "must be given once"));
@@ -123,6 +123,7 @@ impl Attributes {
             resources: Vec::new(),
             detail,
             trace_context,
+            retry_key: None,
             cloudevents: Some(cloudevents),
         };
         native::checked(input).map_err(|refusal| {

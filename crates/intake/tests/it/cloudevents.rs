@@ -14,13 +14,13 @@ const BASE: [Header<'static>; 5] = [
 
 fn binary(more: &[Header<'_>], body: &[u8]) -> Entry {
     let headers: Vec<Header<'_>> = BASE.iter().chain(more).copied().collect();
-    let content = ContentType::of(headers.iter().copied()).unwrap();
-    cloudevents::read_binary(content.as_ref(), headers.iter().copied(), body)
+    let content = ContentType::of(&headers).unwrap();
+    cloudevents::read_binary(content.as_ref(), &headers, body)
 }
 
 fn without(name: &str) -> Entry {
     let headers: Vec<Header<'_>> = BASE.iter().copied().filter(|(own, _)| *own != name).collect();
-    cloudevents::read_binary(None, headers.iter().copied(), b"")
+    cloudevents::read_binary(None, &headers, b"")
 }
 
 fn structured(changes: Value) -> Entry {

@@ -103,6 +103,20 @@ impl Api {
         };
         let engine = Engine::start(parts).await.unwrap();
         ensure_operator_key(store.as_ref(), Some(OPERATOR_KEY), config.clock.now()).await.unwrap();
+        Api::serving(client, engine, sandbox, config).await
+    }
+
+    /// Another server over the same engine: it has the events, and nothing of what the first holds in memory.
+    pub(crate) async fn beside(&self) -> Api {
+        Api::serving(client(), self.engine.clone(), self.sandbox.clone(), ServerConfig::default()).await
+    }
+
+    async fn serving(
+        client: reqwest::ClientBuilder,
+        engine: Engine,
+        sandbox: Arc<Script>,
+        config: ServerConfig,
+    ) -> Api {
         let scheme = if config.tls.is_some() { "https" } else { "http" };
         let state = AppState::new(engine.clone(), config);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

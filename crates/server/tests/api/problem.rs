@@ -46,6 +46,7 @@ async fn each_bad_input_names_its_field() {
         ("GET", "/v1/stream?type=odd", Value::Null, "type"),
         ("POST", "/v1/patterns/test", json!({"pattern": "{", "event": "{}"}), "pattern"),
         ("POST", "/v1/patterns/test", json!({"pattern": "{\"a\":[1]}", "event": "["}), "event"),
+        ("POST", "/v1/patterns/test", json!({"pattern": "{\"a\":[1]}", "event": "{\"a\":1}"}), "event"),
         ("PUT", "/v1/rules/r", json!({"targets": []}), "pattern"),
         ("PUT", "/v1/rules/r", rule(json!([])), "targets"),
         ("PUT", "/v1/rules/r", rule(json!([{}])), "targets[0]"),
