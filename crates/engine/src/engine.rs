@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sublet_model::{
-    Clock, EndReason, Error, EventId, EventInput, MessageLease, Name, QueueId, TenantId, Timestamp, TraceContext,
+    Clock, DeliveryId, EndReason, Error, EventId, EventInput, MessageLease, Name, QueueId, TenantId, Timestamp,
+    TraceContext,
 };
 use sublet_sandbox::Sandbox;
 use sublet_store::{
-    Balance, CodeStore, LayerRecord, MessageSelection, QueueRecord, Selection, Store, TenantRecord, VersionRecord,
+    Balance, CodeStore, DeliveryRecord, LayerRecord, MessageSelection, QueueRecord, Selection, Store, TenantRecord,
+    VersionRecord,
 };
 use tokio::task::JoinSet;
 
@@ -249,6 +251,16 @@ impl Engine {
         let count = self.core.store.cancel(tenant, selection, reason, now).await?;
         self.core.queues.with(|scheduler| scheduler.withdraw(tenant, &cancelled));
         Ok(count)
+    }
+
+    /// Sends a delivery anew under its id. Errors: `NotFound`; `Conflict` when its webhook is deleted or its event erased.
+    pub async fn replay_delivery(&self, id: DeliveryId) -> Result<DeliveryRecord, Error> {
+        self.core.replay_delivery(id).await
+    }
+
+    /// Sends anew every failed delivery to the webhook that was accepted at or after `since`. Answers how many.
+    pub async fn replay_failed(&self, webhook: &Name, since: Timestamp) -> Result<u64, Error> {
+        self.core.replay_failed(webhook, since).await
     }
 
     /// The conservation equation's terms, added up from the rows.

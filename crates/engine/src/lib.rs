@@ -45,7 +45,7 @@ mod worker;
 pub use config::EngineConfig;
 pub use delivery::{address, signature};
 pub use deploy::{DeployError, PackageKind};
-pub use directory::Directory;
+pub use directory::{Directory, OVERLAP_DEFAULT};
 pub use engine::{Engine, EngineParts};
 pub use explain::{
     AttemptExplained, DeliveryExplained, Explanation, InvocationExplained, LedTo, MessageExplained, RuleExplained,

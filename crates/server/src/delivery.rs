@@ -1,9 +1,9 @@
 //! `/v1/deliveries`: what was carried to webhooks, and what answered. The operator's alone.
 
 use serde::{Deserialize, Serialize};
-use sublet_model::{DeliveryId, Name};
+use sublet_model::{DeliveryId, Name, TenantId};
 use sublet_store::delivery::DeliveryState;
-use sublet_store::{DeliveryAttempt, DeliveryRecord};
+use sublet_store::{DeliveryAttempt, DeliveryFilter, DeliveryRecord};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -15,7 +15,11 @@ use crate::problem::Problem;
 use crate::schema::DeliveryAttemptSchema;
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list_deliveries)).routes(routes!(get_delivery))
+    OpenApiRouter::new()
+        .routes(routes!(list_deliveries))
+        .routes(routes!(get_delivery_balance))
+        .routes(routes!(get_delivery))
+        .routes(routes!(replay_delivery))
 }
 
 /// One result event on its way to one webhook.
@@ -34,7 +38,9 @@ pub(crate) struct DeliveryView {
     /// When it is tried next, while it is pending.
     #[serde(skip_serializing_if = "Option::is_none")]
     due: Option<String>,
-    /// Oldest first.
+    /// How often it was sent anew. Its id, which is the `webhook-id`, stays.
+    replays: u32,
+    /// Oldest first; the newest 50.
     #[schema(value_type = Vec<DeliveryAttemptSchema>)]
     attempts: Vec<DeliveryAttempt>,
 }
@@ -60,6 +66,7 @@ impl DeliveryView {
             tenant,
             state,
             due: is_pending.then(|| record.due.to_string()),
+            replays: record.replays,
             attempts: record.attempts,
         })
     }
@@ -75,6 +82,8 @@ struct DeliveriesQuery {
     /// `pending`, `delivered` or `failed`.
     #[param(value_type = Option<String>)]
     state: Option<DeliveryState>,
+    /// Of this tenant's events alone: its name, or its id once it was deleted.
+    tenant: Option<String>,
     /// What an earlier page gave as `next`.
     cursor: Option<String>,
     /// Rows of the page, 1 to 1000; 50 if left out.
@@ -95,12 +104,55 @@ async fn list_deliveries(
     Query(query): Query<DeliveriesQuery>,
 ) -> Result<axum::Json<Listing<DeliveryView>>, Problem> {
     let page = page(query.cursor, query.limit)?;
-    let listing = operator.store().deliveries(query.webhook.as_ref(), query.state, page).await?;
+    let tenant = match query.tenant.as_deref() {
+        None => None,
+        Some(named) => Some(tenant_named(&operator, named).await?),
+    };
+    let filter = DeliveryFilter { webhook: query.webhook, state: query.state, tenant };
+    let listing = operator.store().deliveries(filter, page).await?;
     let mut items = Vec::with_capacity(listing.items.len());
     for record in listing.items {
         items.push(DeliveryView::of(&operator, record).await?);
     }
     Ok(axum::Json(Listing { items, next: listing.next }))
+}
+
+async fn tenant_named(operator: &Operator, named: &str) -> Result<TenantId, Problem> {
+    let found = operator.engine().registry().tenant(named).await?;
+    // What it was sent outlives a tenant.
+    found.map(|tenant| tenant.id).or_else(|| named.parse().ok()).ok_or_else(|| Problem::not_found("tenant"))
+}
+
+/// Every delivery is pending, delivered or failed: `accepted` is added up from the events, the others from the
+/// deliveries.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeliveryBalanceView {
+    accepted: u64,
+    pending: u64,
+    delivered: u64,
+    failed: u64,
+    /// Whether accepted = pending + delivered + failed.
+    holds: bool,
+}
+
+/// The deliveries' conservation equation, over everything that retention has left. Reads every event: not for dashboards.
+#[utoipa::path(
+    get,
+    path = "/v1/deliveries/balance",
+    tag = "webhooks",
+    responses((status = 200, description = "The equation's terms", body = DeliveryBalanceView)),
+    security(("key" = []))
+)]
+async fn get_delivery_balance(operator: Operator) -> Result<axum::Json<DeliveryBalanceView>, Problem> {
+    let balance = operator.store().delivery_balance().await?;
+    let (accepted, counts) = (balance.accepted, balance.counts);
+    Ok(axum::Json(DeliveryBalanceView {
+        accepted,
+        pending: counts.pending,
+        delivered: counts.delivered,
+        failed: counts.failed,
+        holds: balance.holds(),
+    }))
 }
 
 #[derive(Debug, Deserialize)]
@@ -119,5 +171,21 @@ struct DeliveryPath {
 async fn get_delivery(operator: Operator, Path(path): Path<DeliveryPath>) -> Result<axum::Json<DeliveryView>, Problem> {
     let found = operator.store().delivery(path.id).await?;
     let record = found.ok_or_else(|| Problem::not_found(format_args!("delivery {}", path.id)))?;
+    Ok(axum::Json(DeliveryView::of(&operator, record).await?))
+}
+
+/// Send a delivery anew, whatever became of it: due now, its schedule from the beginning, under the same `webhook-id`.
+#[utoipa::path(
+    post,
+    path = "/v1/deliveries/{id}/replay",
+    tag = "webhooks",
+    responses((status = 200, description = "The delivery, pending", body = DeliveryView)),
+    security(("key" = []))
+)]
+async fn replay_delivery(
+    operator: Operator,
+    Path(path): Path<DeliveryPath>,
+) -> Result<axum::Json<DeliveryView>, Problem> {
+    let record = operator.engine().replay_delivery(path.id).await?;
     Ok(axum::Json(DeliveryView::of(&operator, record).await?))
 }

@@ -178,6 +178,8 @@ pub(crate) struct DeliveryAttemptSchema {
     /// Why it failed.
     pub(crate) error: Option<String>,
     pub(crate) latency_ms: u64,
+    /// The start of the answer's body, at most 1 KiB.
+    pub(crate) response: Option<String>,
 }
 
 /// All that became of an event, with reasons. To a tenant, its own part.
@@ -321,6 +323,7 @@ mod tests {
             status: None,
             error: None,
             latency_ms: 0,
+            response: None,
         };
         assert_eq!(described::<DeliveryAttemptSchema>(), written(attempt));
     }

@@ -82,10 +82,12 @@ fn drop_hour(batch: &mut Batch<'_, '_>, hour: Hour) -> Outcome<bool> {
     batch.conn.execute("DELETE FROM delivery_dead_letter WHERE delivery < ?1", [end])?;
     // A dead letter without its event cannot be redriven.
     batch.conn.execute("DELETE FROM dead_letter WHERE event < ?1 OR id < ?1", [end])?;
-    // An invocation that was minted just after the hour for an event of just before its end.
+    // What was minted just after the hour for an event of just before its end.
     if partition::exists(batch.conn, hour + 1)? {
-        let sql = format!("DELETE FROM invocation_{} WHERE id < ?1 AND event < ?2", hour + 1);
-        batch.conn.execute(&sql, (straddle, end))?;
+        for table in ["invocation", "delivery"] {
+            let sql = format!("DELETE FROM {table}_{} WHERE id < ?1 AND event < ?2", hour + 1);
+            batch.conn.execute(&sql, (straddle, end))?;
+        }
     }
     Ok(true)
 }

@@ -22,6 +22,7 @@ pub mod page;
 pub mod queue;
 pub mod registry;
 pub mod shard;
+pub mod webhook;
 
 use async_trait::async_trait;
 pub use sublet_model::{Error, Timestamp};
@@ -30,7 +31,8 @@ pub use audit::{Audit, AuditEnd, AuditFilter, AuditRecord, NewAudit};
 pub use bus::{Bus, EventRecord, EventStatus, Identity, NewEvent, Published, RejectReason};
 pub use code::{CodeStore, ObjectHash};
 pub use delivery::{
-    Deliveries, DeliveryAttempt, DeliveryNext, DeliveryRecord, DeliveryState, NewDelivery, PendingDelivery,
+    Deliveries, DeliveryAttempt, DeliveryBalance, DeliveryCounts, DeliveryFilter, DeliveryNext, DeliveryRecord,
+    DeliveryState, NewDelivery, PendingDelivery,
 };
 pub use key::{FormerSecret, KeyRate, KeyRecord, KeyRole, KeyScope, KeyUse, Keys, NewKey, Standing};
 pub use ledger::{Ledger, UsageQuery, UsageRow};
@@ -46,9 +48,10 @@ pub use queue::{
 };
 pub use registry::{
     FunctionRecord, LayerRecord, NewVersion, Registry, RuleRecord, TenantRecord, TenantSpec, TenantStatus,
-    VersionRecord, WebhookRecord, WebhookSpec,
+    VersionRecord,
 };
 pub use shard::{Ownership, SHARDS, ShardId, shard_of};
+pub use webhook::{Disabled, DisabledReason, WebhookRecord, WebhookSecret, WebhookSpec};
 
 /// Everything the engine needs kept. A backend implements the parts.
 #[async_trait]

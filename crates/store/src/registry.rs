@@ -6,6 +6,7 @@ use sublet_model::{Error, FunctionConfig, FunctionId, Name, Quota, RuleId, RuleS
 
 use crate::code::ObjectHash;
 use crate::page::{Listing, Page};
+use crate::webhook::{DisabledReason, WebhookRecord, WebhookSecret, WebhookSpec};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -84,30 +85,6 @@ pub struct RuleRecord {
     pub name: Name,
     pub spec: RuleSpec,
     pub changed: Timestamp,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WebhookSpec {
-    pub url: String,
-    /// `host:port`, exact, that may be reached although it is private.
-    #[serde(default)]
-    pub allow_private: Vec<String>,
-    #[serde(default = "enabled")]
-    pub enabled: bool,
-}
-
-fn enabled() -> bool {
-    true
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WebhookRecord {
-    pub name: Name,
-    pub spec: WebhookSpec,
-    /// Standard Webhooks secrets (`whsec_…`), newest first; every one signs.
-    pub secrets: Vec<String>,
-    pub created: Timestamp,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,14 +187,30 @@ pub trait Registry {
     async fn all_rules(&self) -> Result<Vec<RuleRecord>, Error>;
     async fn delete_rule(&self, owner: Option<TenantId>, name: &Name) -> Result<(), Error>;
 
-    /// `secrets` is used when the webhook is made, or when it is given anew; an existing one's are kept on `None`.
+    /// Makes or replaces. Contract: `secret` is the first one of a webhook that is made; one that exists keeps its
+    /// secrets, its state and its failures.
     async fn put_webhook(
         &self,
         name: &Name,
         spec: WebhookSpec,
-        secrets: Option<Vec<String>>,
+        secret: WebhookSecret,
         now: Timestamp,
     ) -> Result<(WebhookRecord, bool), Error>;
+    /// As [`WebhookRecord::rotate`] says: those before `fresh` sign on until `until`.
+    async fn rotate_webhook(
+        &self,
+        name: &Name,
+        fresh: WebhookSecret,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<WebhookRecord, Error>;
+    /// Disables for a reason, or enables (`None`), as [`WebhookRecord::switch`] says.
+    async fn switch_webhook(
+        &self,
+        name: &Name,
+        disabled: Option<DisabledReason>,
+        now: Timestamp,
+    ) -> Result<WebhookRecord, Error>;
     async fn webhook(&self, name: &Name) -> Result<Option<WebhookRecord>, Error>;
     async fn webhooks(&self) -> Result<Vec<WebhookRecord>, Error>;
     async fn delete_webhook(&self, name: &Name) -> Result<(), Error>;

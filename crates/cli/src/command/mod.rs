@@ -1,6 +1,7 @@
 //! One command, one file.
 
 pub(crate) mod completions;
+pub(crate) mod delivery;
 pub(crate) mod deploy;
 pub(crate) mod dlq;
 pub(crate) mod doctor;
@@ -63,6 +64,9 @@ pub(crate) enum ClientCommand {
     /// Name the addresses that results are sent to
     #[command(subcommand)]
     Webhook(webhook::Command),
+    /// Show what was sent to webhooks, and send it anew
+    #[command(subcommand)]
+    Delivery(delivery::Command),
     /// Publish common code for tenants' functions to import
     #[command(subcommand)]
     Layer(layer::Command),
@@ -85,6 +89,7 @@ pub(crate) async fn run(command: ClientCommand, common: &Common) -> Result<ExitC
         ClientCommand::Usage(options) => usage::run(options, &client, printer).await,
         ClientCommand::Key(command) => key::run(command, &client, printer).await,
         ClientCommand::Webhook(command) => webhook::run(command, &client, printer).await,
+        ClientCommand::Delivery(command) => delivery::run(command, &client, printer).await,
         ClientCommand::Layer(command) => layer::run(command, &client, printer).await,
         ClientCommand::Health => health::run(&client, printer).await,
     }

@@ -4,16 +4,22 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use reqwest::Url;
-use sublet_model::Error;
+use sublet_model::{Error, Millis};
 use sublet_store::WebhookSpec;
 
 /// Characters of a webhook's URL.
 const URL_CHARS_MAX: usize = 2_048;
 /// Entries of `allow_private`.
 const ALLOW_PRIVATE_MAX: usize = 16;
+/// A webhook's own timeout: least and most.
+const TIMEOUT_MIN: Millis = Millis(100);
+const TIMEOUT_MAX: Millis = Millis(30_000);
 
-/// Checks a webhook as it is put. Errors: `Invalid` with `url` or `allow_private`.
+/// Checks a webhook as it is put. Errors: `Invalid` with `url`, `allow_private` or `timeout`.
 pub fn check_spec(spec: &WebhookSpec) -> Result<(), Error> {
+    if !(TIMEOUT_MIN..=TIMEOUT_MAX).contains(&spec.timeout) {
+        return Err(Error::invalid("timeout", format!("must be {TIMEOUT_MIN} to {TIMEOUT_MAX}")));
+    }
     if spec.allow_private.len() > ALLOW_PRIVATE_MAX {
         return Err(Error::invalid("allow_private", format!("must have at most {ALLOW_PRIVATE_MAX} entries")));
     }

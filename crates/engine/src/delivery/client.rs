@@ -3,19 +3,19 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, redirect};
-use sublet_model::{Error, Timestamp, TraceContext};
+use sublet_model::{Error, Millis, Timestamp, TraceContext};
 use sublet_store::WebhookRecord;
 
 use super::address::{Destination, is_public};
-use super::signature;
+use super::schedule::Tried;
+use super::{retry_after, signature};
 
-/// Wall time of one try, name resolution and answer included.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(15);
+/// Bytes of an answer's body that are read; the start is kept with the try.
+const RESPONSE_BYTES_MAX: usize = 1_024;
 /// Idle connections kept per receiver.
 const IDLE_PER_HOST_MAX: usize = 8;
 /// Characters of an error as it is kept with the try.
@@ -29,9 +29,18 @@ pub(crate) struct Clients {
 }
 
 /// What one try came to.
+#[derive(Debug, Default)]
 pub(crate) struct Answer {
-    pub(crate) status: Option<u16>,
+    pub(crate) tried: Tried,
     pub(crate) error: Option<String>,
+    pub(crate) response: Option<String>,
+}
+
+impl Answer {
+    /// The receiver was not asked.
+    pub(crate) fn none(why: &str) -> Answer {
+        Answer { error: Some(why.to_owned()), ..Answer::default() }
+    }
 }
 
 impl Clients {
@@ -44,11 +53,8 @@ impl Clients {
         trace: Option<&TraceContext>,
     ) -> Answer {
         match self.try_post(webhook, id, at, body, trace).await {
-            Ok(status) => {
-                let error = (!(200..300).contains(&status)).then(|| format!("answered {status}"));
-                Answer { status: Some(status), error }
-            }
-            Err(error) => Answer { status: None, error: Some(error.chars().take(ERROR_CHARS_MAX).collect()) },
+            Ok(answer) => answer,
+            Err(error) => Answer::none(&error.chars().take(ERROR_CHARS_MAX).collect::<String>()),
         }
     }
 
@@ -59,15 +65,16 @@ impl Clients {
         at: Timestamp,
         body: Bytes,
         trace: Option<&TraceContext>,
-    ) -> Result<u16, String> {
+    ) -> Result<Answer, String> {
         let destination = Destination::of(&webhook.spec).map_err(|error| error.to_string())?;
         let client = if destination.is_private_allowed { made(&self.private, false) } else { made(&self.public, true) }
             .map_err(|error| error.to_string())?;
         let seconds = at.millis().div_euclid(1_000);
-        let signature =
-            signature::header(&webhook.secrets, id, seconds, &body).map_err(|error| error.message.clone())?;
+        let secrets = webhook.signing(at).map(|secret| secret.text.as_str());
+        let signature = signature::header(secrets, id, seconds, &body).map_err(|error| error.message.clone())?;
         let mut request = client
             .post(destination.url)
+            .timeout(webhook.spec.timeout.duration())
             .header("content-type", "application/json")
             .header("webhook-id", id)
             .header("webhook-timestamp", seconds.to_string())
@@ -79,22 +86,45 @@ impl Clients {
                 request = request.header("tracestate", state);
             }
         }
-        // The body of the answer is not read: only its status counts.
-        let answer = request.send().await.map_err(|error| reason(&error))?;
-        Ok(answer.status().as_u16())
+        let mut answer = request.send().await.map_err(|error| reason(&error, webhook.spec.timeout))?;
+        let status = answer.status();
+        let asked = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
+        let retry_after = asked.and_then(|text| retry_after::parse(text, at));
+        let error = match status.as_u16() {
+            200..300 => None,
+            code @ 300..400 => Some(format!("answered {code}: redirects are not followed")),
+            code => Some(format!("answered {code}")),
+        };
+        let response = start_of(&mut answer).await;
+        Ok(Answer { tried: Tried { status: Some(status.as_u16()), retry_after }, error, response })
     }
 }
 
+/// The status was the answer; a body that breaks off, or takes longer than the timeout, changes nothing about it.
+async fn start_of(answer: &mut reqwest::Response) -> Option<String> {
+    let mut start = Vec::new();
+    while start.len() < RESPONSE_BYTES_MAX
+        && let Ok(Some(chunk)) = answer.chunk().await
+    {
+        start.extend_from_slice(&chunk[..chunk.len().min(RESPONSE_BYTES_MAX - start.len())]);
+    }
+    // Shown on terminals and pages: a receiver's control characters are not.
+    let shown = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { char::REPLACEMENT_CHARACTER } else { c };
+    let text: String = String::from_utf8_lossy(&start).chars().map(shown).collect();
+    (!text.is_empty()).then_some(text)
+}
+
 /// The innermost cause says most; the URL may hold a token, so it is left out.
-fn reason(error: &reqwest::Error) -> String {
+fn reason(error: &reqwest::Error, timeout: Millis) -> String {
     if error.is_timeout() {
-        return "no answer in time".to_owned();
+        return format!("no answer within {timeout}");
     }
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
         cause = source;
     }
-    if std::ptr::addr_eq(cause, error) { "the request failed".to_owned() } else { cause.to_string() }
+    let what = if error.is_connect() { "no connection" } else { "the request failed" };
+    if std::ptr::addr_eq(cause, error) { what.to_owned() } else { format!("{what}: {cause}") }
 }
 
 fn made(slot: &OnceLock<Client>, is_filtered: bool) -> Result<Client, Error> {
@@ -108,7 +138,6 @@ fn made(slot: &OnceLock<Client>, is_filtered: bool) -> Result<Client, Error> {
     let builder = Client::builder()
         .redirect(redirect::Policy::none())
         .no_proxy()
-        .timeout(TIMEOUT)
         .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
         .user_agent(concat!("sublet/", env!("CARGO_PKG_VERSION")));
     let client = if is_filtered { builder.dns_resolver(Arc::new(PublicOnly)) } else { builder }

@@ -1,13 +1,19 @@
 //! Carrying events out to webhooks.
 //!
 //! A delivery is a POST of the event's envelope, as JSON, exactly the text that is kept and that functions see, or of
-//! what the target's transformer made of it. It is signed as Standard Webhooks says: headers `webhook-id` (the delivery's id, the same for every try), `webhook-timestamp`
-//! (seconds, of this try) and `webhook-signature` (one per secret). Anything but a 2xx within 15 seconds is a failure;
+//! what the target's transformer made of it. It is signed as Standard Webhooks says: headers `webhook-id` (the
+//! delivery's id, the same for every try and every replay), `webhook-timestamp` (seconds, of this try) and
+//! `webhook-signature` (one per secret that signs). Anything but a 2xx within the webhook's timeout is a failure;
 //! redirects are not followed. At least once: receivers drop what they know by `webhook-id`.
+//!
+//! A webhook that answers 410, or has known nothing but failures for days, is disabled. What is due to a disabled webhook
+//! waits and goes on when it is enabled; only its age ends it.
 
 pub mod address;
 mod client;
 mod line;
+mod replay;
+mod retry_after;
 mod schedule;
 pub mod signature;
 
@@ -15,8 +21,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sublet_model::{Error, ErrorKind, MessageId, Name, Timestamp, TraceContext};
-use sublet_store::{DeliveryAttempt, DeliveryNext, PendingDelivery};
+use sublet_model::{Error, ErrorKind, MessageId, Timestamp, TraceContext};
+use sublet_store::{DeliveryAttempt, DeliveryNext, PendingDelivery, WebhookRecord};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -24,10 +30,13 @@ use crate::body::Carried;
 use crate::core::Core;
 use crate::span::{Span, SpanKind, SpanValue};
 use client::{Answer, Clients};
-use line::Lines;
+use line::{Lines, Started, Went};
+use schedule::Tried;
 
 /// When the store would not take what became of a try: until it is tried again, whole.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// Between two looks for deliveries that have waited too long for their webhook to be enabled.
+const EXPIRE_EVERY: Duration = Duration::from_secs(60);
 
 /// Sums for `/metrics`.
 #[derive(Debug, Default)]
@@ -51,85 +60,123 @@ impl DeliveryGauge {
     }
 }
 
-/// A try that ended: whose line is free again, and what has to be tried once more because it was not recorded.
-type Ended = (Name, Option<PendingDelivery>);
+/// A try that ended: what it did to its line, and when the delivery has to come again because nothing was recorded.
+struct Ended {
+    started: Started,
+    went: Went,
+    hold: Option<Timestamp>,
+    again: Option<Timestamp>,
+}
 
 impl Core {
     /// Runs for the life of the engine.
     pub(crate) async fn deliver(self: Arc<Core>, mut arrivals: mpsc::UnboundedReceiver<Vec<PendingDelivery>>) {
         let clients = Arc::new(Clients::default());
+        let mut webhooks = self.directory.watch_webhooks();
         let mut lines = Lines::default();
+        lines.set_webhooks(&self.directory.webhook_states());
         let mut tries: JoinSet<Ended> = JoinSet::new();
+        let mut expired_at = self.clock.now();
         loop {
             let now = self.clock.now();
-            let until_due = lines.next_due().map(|due| Duration::from_millis(due.since(now).max(1)));
+            let expire_at = lines.has_paused().then(|| expired_at + EXPIRE_EVERY);
+            let wake_at = lines.next_due().into_iter().chain(expire_at).min();
+            let until_then = wake_at.map(|due| Duration::from_millis(due.since(now).max(1)));
             tokio::select! {
                 biased;
+                Ok(()) = webhooks.changed() => lines.set_webhooks(&self.directory.webhook_states()),
                 batch = arrivals.recv() => {
                     let Some(batch) = batch else { return };
                     let now = self.clock.now();
                     batch.into_iter().for_each(|delivery| lines.arrive(delivery, now));
                 }
                 Some(ended) = tries.join_next() => match ended {
-                    Ok((webhook, again)) => {
-                        lines.ended(&webhook);
-                        let now = self.clock.now();
-                        if let Some(delivery) = again {
-                            lines.arrive(PendingDelivery { due: now + TRY_AGAIN_AFTER, ..delivery }, now);
-                        }
-                    }
+                    Ok(ended) => note(&mut lines, ended, self.clock.now()),
                     Err(error) => tracing::error!(%error, "a delivery's task ended early"),
                 },
-                () = tokio::time::sleep(until_due.unwrap_or_default()), if until_due.is_some() => {}
+                () = tokio::time::sleep(until_then.unwrap_or_default()), if until_then.is_some() => {}
             }
             let now = self.clock.now();
-            while let Some(delivery) = lines.next(now) {
+            if expire_at.is_some_and(|at| at <= now) {
+                expired_at = now;
+                lines.expire(now - schedule::WAITING_MAX);
+            }
+            while let Some(started) = lines.next(now) {
                 let (core, clients) = (Arc::clone(&self), Arc::clone(&clients));
-                tries.spawn(async move { core.try_delivery(&clients, delivery).await });
+                tries.spawn(async move { core.try_delivery(&clients, started).await });
             }
             self.deliveries.set(&lines);
         }
     }
 
-    #[tracing::instrument(name = "engine.delivery.try", level = "debug", skip_all, fields(delivery.id = %delivery.id))]
-    async fn try_delivery(&self, clients: &Clients, delivery: PendingDelivery) -> Ended {
-        let webhook = delivery.webhook.clone();
-        let again = match self.deliver_once(clients, &delivery).await {
-            Ok(()) => None,
+    #[tracing::instrument(name = "engine.delivery.try", level = "debug", skip_all,
+        fields(delivery.id = %started.delivery.id))]
+    async fn try_delivery(&self, clients: &Clients, started: Started) -> Ended {
+        let delivery = &started.delivery;
+        match self.deliver_once(clients, delivery).await {
+            Ok(Some(tried)) => {
+                let hold = tried.hold().map(|span| self.clock.now() + span);
+                let went = if tried.is_success() { Went::Well } else { Went::Badly };
+                Ended { started, went, hold, again: None }
+            }
+            // It waits on.
+            Ok(None) => {
+                let again = Some(delivery.due);
+                Ended { started, went: Went::Nowhere, hold: None, again }
+            }
             // Settled by someone else, or gone.
-            Err(error) if matches!(error.kind, ErrorKind::Conflict | ErrorKind::NotFound) => None,
+            Err(error) if matches!(error.kind, ErrorKind::Conflict | ErrorKind::NotFound) => {
+                Ended { started, went: Went::Nowhere, hold: None, again: None }
+            }
             Err(error) => {
                 tracing::warn!(delivery.id = %delivery.id, %error, "a try of {} was not recorded", delivery.id);
-                Some(delivery)
+                let again = Some(self.clock.now() + TRY_AGAIN_AFTER);
+                Ended { started, went: Went::Nowhere, hold: None, again }
             }
-        };
-        (webhook, again)
+        }
     }
 
-    async fn deliver_once(&self, clients: &Clients, delivery: &PendingDelivery) -> Result<(), Error> {
+    /// `None`: it has to wait, because the webhook is disabled.
+    async fn deliver_once(&self, clients: &Clients, delivery: &PendingDelivery) -> Result<Option<Tried>, Error> {
         let at = self.clock.now();
-        let Some(webhook) = self.directory.webhook(&delivery.webhook) else {
-            let gone = Answer { status: None, error: Some("the webhook was deleted".to_owned()) };
-            return self.settle_delivery(delivery, at, gone, Some(DeliveryNext::Failed)).await;
+        let drop = async |why: &str| {
+            let next = DeliveryNext::Dropped { message: self.message_id() };
+            self.settle_delivery(delivery, at, &Answer::none(why), next).await?;
+            Ok(Some(Tried::default()))
         };
+        let Some(webhook) = self.directory.webhook(&delivery.webhook) else {
+            return drop("the webhook was deleted").await;
+        };
+        if !webhook.is_enabled() {
+            if delivery.id.minted_at() < at - schedule::WAITING_MAX {
+                return drop("the webhook was disabled for too long").await;
+            }
+            return Ok(None);
+        }
         let carried = match self.delivery_bodies.get(&delivery.id) {
             Some(held) => Some(held),
             None => self.read_carried(delivery).await?,
         };
         let Some(Carried { body, trace_context }) = carried.filter(|carried| !carried.body.is_empty()) else {
-            let erased = Answer { status: None, error: Some("the event was erased".to_owned()) };
-            return self.settle_delivery(delivery, at, erased, Some(DeliveryNext::Failed)).await;
+            return drop("the event was erased").await;
         };
-        let answer = if webhook.spec.enabled {
-            let trace = self.delivery_context(trace_context.as_ref(), delivery.id, delivery.attempts);
-            let start_ns = self.clock.now_ns();
-            let answer = clients.post(&webhook, &delivery.id.to_string(), at, body, trace.as_ref()).await;
-            self.record_delivery(delivery, trace, trace_context, start_ns, &answer);
-            answer
-        } else {
-            Answer { status: None, error: Some("the webhook is disabled".to_owned()) }
+        let trace = self.delivery_context(trace_context.as_ref(), delivery.id, delivery.attempts);
+        let start_ns = self.clock.now_ns();
+        let answer = clients.post(&webhook, &delivery.id.to_string(), at, body, trace.as_ref()).await;
+        self.record_delivery(delivery, trace, trace_context, start_ns, &answer);
+        let (now, random) = (self.clock.now(), self.chance.bits32());
+        let next = match schedule::after_try(delivery.attempts, answer.tried, now, random) {
+            // What is given up may have a queue to be put into.
+            DeliveryNext::Failed => DeliveryNext::DeadLetter { message: self.message_id() },
+            next => next,
         };
-        self.settle_delivery(delivery, at, answer, None).await
+        let failing_since = self.settle_delivery(delivery, at, &answer, next).await?;
+        self.disable_if(&webhook, answer.tried, failing_since).await;
+        Ok(Some(answer.tried))
+    }
+
+    fn message_id(&self) -> MessageId {
+        MessageId::from_raw(self.chance.id(self.clock.now()))
     }
 
     fn record_delivery(
@@ -148,7 +195,8 @@ impl Core {
             ("sublet.event.id", SpanValue::Text(delivery.event.to_string())),
             ("http.request.resend_count", SpanValue::Number(i64::from(delivery.attempts))),
         ];
-        attributes.extend(answer.status.map(|status| ("http.response.status_code", SpanValue::Number(status.into()))));
+        attributes
+            .extend(answer.tried.status.map(|status| ("http.response.status_code", SpanValue::Number(status.into()))));
         sink.record(Span {
             name: "deliver",
             kind: SpanKind::Client,
@@ -173,23 +221,48 @@ impl Core {
         &self,
         delivery: &PendingDelivery,
         at: Timestamp,
-        answer: Answer,
-        decided: Option<DeliveryNext>,
-    ) -> Result<(), Error> {
-        let now = self.clock.now();
-        let random = self.chance.bits32();
-        let next = decided.unwrap_or_else(|| schedule::after_try(delivery.attempts, answer.status, now, random));
-        // What is given up may have a queue to be put into.
-        let next = match next {
-            DeliveryNext::Failed => DeliveryNext::DeadLetter { message: MessageId::from_raw(self.chance.id(now)) },
-            next => next,
+        answer: &Answer,
+        next: DeliveryNext,
+    ) -> Result<Option<Timestamp>, Error> {
+        let attempt = DeliveryAttempt {
+            at,
+            status: answer.tried.status,
+            error: answer.error.clone(),
+            latency_ms: self.clock.now().since(at),
+            response: answer.response.clone(),
         };
-        let attempt = DeliveryAttempt { at, status: answer.status, error: answer.error, latency_ms: now.since(at) };
         metrics::counter!("sublet_deliveries_total", "outcome" => outcome(next)).increment(1);
-        if matches!(next, DeliveryNext::DeadLetter { .. }) {
+        if matches!(next, DeliveryNext::DeadLetter { .. } | DeliveryNext::Dropped { .. }) {
             tracing::warn!(delivery.id = %delivery.id, "{} to {} was given up", delivery.id, delivery.webhook);
         }
         self.store.settle_delivery(delivery.id, attempt, next).await
+    }
+
+    /// A failure to write it down is not the delivery's: the next try says the same again.
+    async fn disable_if(&self, webhook: &WebhookRecord, tried: Tried, failing_since: Option<Timestamp>) {
+        let Some(reason) = schedule::disables(tried, failing_since, self.clock.now()) else { return };
+        // What was said of another address is not said of this one.
+        let current = self.directory.webhook(&webhook.name);
+        if !current.is_some_and(|current| current.is_enabled() && current.spec.url == webhook.spec.url) {
+            return;
+        }
+        match self.directory.switch_webhook(&webhook.name, Some(reason)).await {
+            Ok(_) => {
+                tracing::warn!(webhook.name = %webhook.name, ?reason, "webhook {} is disabled", webhook.name);
+                metrics::counter!("sublet_webhooks_disabled_total").increment(1);
+            }
+            Err(error) => tracing::warn!(%error, "webhook {} could not be disabled", webhook.name),
+        }
+    }
+}
+
+fn note(lines: &mut Lines, ended: Ended, now: Timestamp) {
+    if let Some(until) = ended.hold {
+        lines.hold(&ended.started.delivery.webhook, until);
+    }
+    lines.ended(&ended.started, ended.went);
+    if let Some(due) = ended.again {
+        lines.arrive(PendingDelivery { due, ..ended.started.delivery }, now);
     }
 }
 
@@ -198,5 +271,6 @@ fn outcome(next: DeliveryNext) -> &'static str {
         DeliveryNext::Delivered => "delivered",
         DeliveryNext::Retry { .. } => "retried",
         DeliveryNext::Failed | DeliveryNext::DeadLetter { .. } => "failed",
+        DeliveryNext::Dropped { .. } => "dropped",
     }
 }

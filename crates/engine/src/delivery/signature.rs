@@ -46,8 +46,13 @@ impl Secret {
 }
 
 /// The `webhook-signature` header: one signature per secret, separated by spaces.
-pub fn header(secrets: &[String], id: &str, timestamp: i64, body: &[u8]) -> Result<String, Error> {
-    let mut signatures = Vec::with_capacity(secrets.len());
+pub fn header<'a>(
+    secrets: impl IntoIterator<Item = &'a str>,
+    id: &str,
+    timestamp: i64,
+    body: &[u8],
+) -> Result<String, Error> {
+    let mut signatures = Vec::new();
     for text in secrets {
         signatures.push(Secret::parse(text).map_err(Error::internal)?.sign(id, timestamp, body)?);
     }

@@ -21,11 +21,12 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use sublet_model::{Clock, Error, FunctionId, Name, TenantId};
 use sublet_store::{FunctionRecord, KeyRecord, Store, TenantRecord, VersionRecord, WebhookRecord};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::cache::Cache;
 use crate::chance::locked;
 pub(crate) use rule::{Rule, RuleBook};
+pub use webhook::OVERLAP_DEFAULT;
 
 /// Tenants held ready.
 const TENANTS_CACHED_MAX: usize = 200_000;
@@ -54,6 +55,7 @@ pub struct Directory {
     rules: RwLock<RuleBook>,
     webhooks: RwLock<HashMap<Name, Arc<WebhookRecord>>>,
     queues: RwLock<queue::QueueBook>,
+    webhooks_changed: watch::Sender<()>,
     /// Grows with every change; what was read before a change is not put into a cache after it.
     generation: AtomicU64,
     /// The registry's revision that the caches are known to be up to.
@@ -113,6 +115,7 @@ impl Directory {
             rules: RwLock::new(RuleBook::default()),
             webhooks: RwLock::new(HashMap::new()),
             queues: RwLock::default(),
+            webhooks_changed: watch::channel(()).0,
             generation: AtomicU64::new(0),
             writing: tokio::sync::Mutex::new(()),
             changes,

@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sublet_engine::{Engine, EngineConfig, EngineParts, PackageKind, Receipt, StreamItem};
 use sublet_model::{
-    Clock, EventInput, FunctionConfig, Millis, Name, Outcome, Quota, RetryPolicy, RuleSpec, Timestamp, Usage,
+    Clock, EventId, EventInput, FunctionConfig, Millis, Name, Outcome, Quota, RetryPolicy, RuleSpec, Timestamp, Usage,
 };
 use sublet_sandbox::{Attempt, Build, BuildError, BuildRequest, Failure, Image, Report, Sandbox, Unavailable};
-use sublet_store::{CodeStore, MemoryStore, Store, TenantRecord, TenantSpec, TenantStatus};
+use sublet_store::{Bus, CodeStore, EventRecord, MemoryStore, Store, TenantRecord, TenantSpec, TenantStatus};
 
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_769_851_800_000);
 
@@ -196,6 +196,10 @@ impl House {
     pub(crate) async fn dispatch_rule(&self) {
         let spec = rule(r#"{"source":["todo"]}"#, r#"[{"tenant":"enrich"}]"#);
         self.engine.registry().put_rule(None, &name("dispatch"), spec).await.unwrap();
+    }
+
+    pub(crate) async fn store_event(&self, id: EventId) -> EventRecord {
+        self.store.event(id).await.unwrap().unwrap()
     }
 
     pub(crate) async fn publish(&self, event: EventInput) -> Receipt {

@@ -113,7 +113,7 @@ async fn publish_wait_attempt_and_delivery_are_one_trace_across_a_restart() {
     let (sandbox, heard) = listening();
     let house = House::with(sandbox, Arc::new(SystemClock)).await;
     let acme = house.tenant("acme", Quota::default()).await;
-    let spec = hook(listener.local_addr().unwrap(), true);
+    let spec = hook(listener.local_addr().unwrap());
     house.engine.registry().put_webhook(&name("crm"), spec, None).await.unwrap();
     let destinations =
         Destinations { on_success: Some(sublet_model::Destination::Webhook(name("crm"))), on_failure: None };

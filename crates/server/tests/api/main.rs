@@ -6,6 +6,7 @@
 mod administering;
 mod audit;
 mod authorisation;
+mod delivering;
 mod deploying;
 mod document;
 mod harness;

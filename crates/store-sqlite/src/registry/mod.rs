@@ -6,14 +6,14 @@ mod layer;
 mod rule;
 mod tenant;
 mod version;
-mod webhook;
+pub(crate) mod webhook;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, Statement};
 use sublet_model::{Error, FunctionConfig, FunctionId, Name, RuleSpec, TenantId, Timestamp};
 use sublet_store::{
-    FunctionRecord, LayerRecord, Listing, NewVersion, ObjectHash, Page, Registry, RuleRecord, TenantRecord, TenantSpec,
-    VersionRecord, WebhookRecord, WebhookSpec,
+    DisabledReason, FunctionRecord, LayerRecord, Listing, NewVersion, ObjectHash, Page, Registry, RuleRecord,
+    TenantRecord, TenantSpec, VersionRecord, WebhookRecord, WebhookSecret, WebhookSpec,
 };
 
 pub(crate) use key::{address_of, scope_column, scope_of};
@@ -258,11 +258,32 @@ impl Registry for SqliteStore {
         &self,
         name: &Name,
         spec: WebhookSpec,
-        secrets: Option<Vec<String>>,
+        secret: WebhookSecret,
         now: Timestamp,
     ) -> Result<(WebhookRecord, bool), Error> {
         let name = name.clone();
-        self.change(move |batch| webhook::put(batch.conn, &name, &spec, secrets.as_deref(), now)).await
+        self.change(move |batch| webhook::put(batch.conn, &name, &spec, &secret, now)).await
+    }
+
+    async fn rotate_webhook(
+        &self,
+        name: &Name,
+        fresh: WebhookSecret,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<WebhookRecord, Error> {
+        let name = name.clone();
+        self.change(move |batch| webhook::rotate(batch.conn, &name, &fresh, until, now)).await
+    }
+
+    async fn switch_webhook(
+        &self,
+        name: &Name,
+        disabled: Option<DisabledReason>,
+        now: Timestamp,
+    ) -> Result<WebhookRecord, Error> {
+        let name = name.clone();
+        self.change(move |batch| webhook::switch(batch.conn, &name, disabled, now)).await
     }
 
     async fn webhook(&self, name: &Name) -> Result<Option<WebhookRecord>, Error> {

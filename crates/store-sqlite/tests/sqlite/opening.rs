@@ -1,7 +1,7 @@
 //! Who may open a directory, and what of it.
 
-use sublet_model::{ErrorKind, TenantId};
-use sublet_store::{Queue, Store};
+use sublet_model::{DeliveryId, ErrorKind, TenantId};
+use sublet_store::{Deliveries, Disabled, DisabledReason, Queue, Registry, Store, WebhookSpec};
 use sublet_store_sqlite::{SCHEMA_VERSION, SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
@@ -97,4 +97,40 @@ async fn publishing_is_refused_when_the_disks_reserve_is_reached_and_the_rest_go
     assert!(refused.is_storage_full(), "{refused}");
     assert_eq!(store.event(id).await.unwrap(), None);
     store.acquire(1, Timestamp::from_millis(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn webhooks_and_deliveries_of_an_earlier_program_are_understood() {
+    let folder = TempDir::new().unwrap();
+    let conn = rusqlite::Connection::open(folder.path().join("sublet.db")).unwrap();
+    for migration in [include_str!("../../src/schema/0001.sql"), include_str!("../../src/schema/0002.sql")] {
+        conn.execute_batch(migration).unwrap();
+    }
+    let at = START.millis();
+    let tries = r#"[{"at":"2026-01-31T09:30:00Z","status":500,"error":"answered 500","latency_ms":7}]"#;
+    conn.execute_batch(&format!(
+        r#"INSERT INTO webhook VALUES ('on', '{{"url":"https://a.test","allow_private":[],"enabled":true}}',
+               '["whsec_2","whsec_1"]', {at});
+           INSERT INTO webhook VALUES ('off', '{{"url":"https://b.test","allow_private":["h:1"],"enabled":false}}',
+               '["whsec_3"]', {at});
+           INSERT INTO delivery VALUES (5, 'on', 4, NULL, {at}, '{tries}');
+           PRAGMA user_version = 2;"#
+    ))
+    .unwrap();
+    drop(conn);
+
+    let store = open(folder.path());
+    let webhooks = store.webhooks().await.unwrap();
+    let disabled = Disabled { reason: DisabledReason::Operator, at: START };
+    assert_eq!(webhooks.iter().map(|webhook| webhook.disabled).collect::<Vec<_>>(), [Some(disabled), None]);
+    let secrets: Vec<_> = webhooks[1].signing(START).map(|secret| (secret.text.as_str(), secret.created)).collect();
+    assert_eq!(secrets, [("whsec_2", START), ("whsec_1", START)]);
+    assert_eq!(
+        webhooks[0].spec,
+        WebhookSpec { allow_private: vec!["h:1".to_owned()], ..WebhookSpec::to("https://b.test") }
+    );
+    let delivery = store.delivery(DeliveryId::from_raw(5)).await.unwrap().unwrap();
+    assert_eq!((delivery.attempts.len(), delivery.attempts[0].status, delivery.replays), (1, Some(500), 0));
+    let mut arrivals = store.delivery_arrivals().await.unwrap();
+    assert_eq!(arrivals.recv().await.unwrap()[0].attempts, 1);
 }

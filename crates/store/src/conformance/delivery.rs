@@ -21,7 +21,7 @@ async fn pending(world: &mut World, tenant: &Tenant) -> (DeliveryId, EventId) {
 
 fn attempt(world: &World, status: u16) -> DeliveryAttempt {
     let error = (status >= 300).then(|| format!("answered {status}"));
-    DeliveryAttempt { at: world.now, status: Some(status), error, latency_ms: 17 }
+    DeliveryAttempt { at: world.now, status: Some(status), error, latency_ms: 17, response: Some("busy".to_owned()) }
 }
 
 fn ids(came: &[PendingDelivery]) -> Vec<DeliveryId> {

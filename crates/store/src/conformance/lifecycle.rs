@@ -33,8 +33,9 @@ pub(super) async fn a_closed_store_refuses_every_write(world: &mut World) {
     assert_eq!(refusal(store.rescue(&world.ownership, now + LEASE * 2).await), refused);
     assert_eq!(refusal(store.redrive(acme.id, Selection::All, now).await), refused);
     assert_eq!(refusal(store.cancel(acme.id, Selection::All, reason, now).await), refused);
-    let tried = DeliveryAttempt { at: now, status: None, error: None, latency_ms: 0 };
+    let tried = DeliveryAttempt { at: now, status: None, error: None, latency_ms: 0, response: None };
     assert_eq!(refusal(store.settle_delivery(delivery, tried, DeliveryNext::Delivered).await), refused);
+    assert_eq!(refusal(store.replay_delivery(delivery, now).await), refused);
 }
 
 pub(super) async fn what_was_there_at_the_close_is_there_again(world: &mut World) {
@@ -77,7 +78,7 @@ pub(super) async fn the_greatest_id_is_known_whatever_became_of_its_row(world: &
     let delivery = event.deliveries[0].id;
     world.accept(event).await;
     assert_eq!(world.store().greatest_id().await.unwrap(), delivery.raw(), "a delivery");
-    let tried = DeliveryAttempt { at: world.now, status: Some(200), error: None, latency_ms: 1 };
+    let tried = DeliveryAttempt { at: world.now, status: Some(200), error: None, latency_ms: 1, response: None };
     world.store().settle_delivery(delivery, tried, DeliveryNext::Delivered).await.unwrap();
     world.restart().await;
     assert_eq!(world.store().greatest_id().await.unwrap(), delivery.raw(), "delivered, after a crash");

@@ -1,10 +1,10 @@
 //! Pages: newest first, by cursor, every row once.
 
-use sublet_model::{EndReason, ErrorKind, InvocationState};
+use sublet_model::{EndReason, ErrorKind, InvocationState, Name};
 
 use super::world::{World, every_page, name, refusal, spec};
 use crate::code::ObjectHash;
-use crate::{DeliveryAttempt, DeliveryNext, DeliveryState, InvocationFilter, NewVersion, Next, Page};
+use crate::{DeliveryAttempt, DeliveryFilter, DeliveryNext, DeliveryState, InvocationFilter, NewVersion, Next, Page};
 
 /// Rows of each listing, and rows of a page: several pages, the last one short.
 const ROWS: usize = 7;
@@ -120,26 +120,40 @@ pub(super) async fn deliveries_page_newest_first_and_by_filter(world: &mut World
             of_crm.insert(0, id);
         }
         if round % 3 == 0 {
-            let tried = DeliveryAttempt { at: world.now, status: Some(200), error: None, latency_ms: 1 };
+            let status = Some(200);
+            let tried = DeliveryAttempt { at: world.now, status, error: None, latency_ms: 1, response: None };
             world.store().settle_delivery(id, tried, DeliveryNext::Delivered).await.unwrap();
             delivered.insert(0, id);
         }
     }
-    let (crm, state) = (name("crm"), Some(DeliveryState::Delivered));
+    let other = world.tenant("zeta").await;
+    let event = world.delivered(&other, "crm");
+    let foreign = vec![event.deliveries[0].id];
+    world.accept(event).await;
+    all.splice(0..0, foreign.clone());
+    of_crm.splice(0..0, foreign.clone());
     let both: Vec<_> = of_crm.iter().copied().filter(|id| delivered.contains(id)).collect();
-    let none = name("none");
+    let own: Vec<_> = of_crm.iter().copied().filter(|id| *id != foreign[0]).collect();
+    let waiting: Vec<_> = of_crm.iter().copied().filter(|id| !delivered.contains(id)).collect();
+    let (crm, none) = (Some(name("crm")), Some(name("none")));
+    let filter = |webhook: &Option<Name>, state, tenant| DeliveryFilter { webhook: webhook.clone(), state, tenant };
+    let (ended, pends) = (Some(DeliveryState::Delivered), Some(DeliveryState::Pending));
     let table = [
-        (None, None, &all),
-        (Some(&crm), None, &of_crm),
-        (None, state, &delivered),
-        (Some(&crm), state, &both),
-        (Some(&none), None, &Vec::new()),
-        (None, Some(DeliveryState::Failed), &Vec::new()),
+        (filter(&None, None, None), &all),
+        (filter(&crm, None, None), &of_crm),
+        (filter(&None, ended, None), &delivered),
+        (filter(&crm, ended, None), &both),
+        (filter(&crm, pends, None), &waiting),
+        (filter(&none, None, None), &Vec::new()),
+        (filter(&None, Some(DeliveryState::Failed), None), &Vec::new()),
+        (filter(&None, None, Some(other.id)), &foreign),
+        (filter(&crm, None, Some(acme.id)), &own),
+        (filter(&crm, ended, Some(other.id)), &Vec::new()),
     ];
     for limit in PAGE_SIZES {
-        for (webhook, state, expected) in &table {
-            let listed = every_page(limit, async |page| world.store().deliveries(*webhook, *state, page).await).await;
-            assert_eq!(&listed.iter().map(|record| record.id).collect::<Vec<_>>(), *expected, "{webhook:?} {state:?}");
+        for (filter, expected) in &table {
+            let listed = every_page(limit, async |page| world.store().deliveries(filter.clone(), page).await).await;
+            assert_eq!(&listed.iter().map(|record| record.id).collect::<Vec<_>>(), *expected, "{filter:?}");
         }
     }
 }
@@ -191,7 +205,7 @@ pub(super) async fn a_cursor_that_no_page_gave_is_invalid(world: &mut World) {
         assert_eq!(refusal(store.events(Some(acme.id), page()).await), ErrorKind::Invalid);
         assert_eq!(refusal(store.invocations(acme.id, all, page()).await), ErrorKind::Invalid);
         assert_eq!(refusal(store.dead_letters(acme.id, page()).await), ErrorKind::Invalid);
-        assert_eq!(refusal(store.deliveries(None, None, page()).await), ErrorKind::Invalid);
+        assert_eq!(refusal(store.deliveries(DeliveryFilter::default(), page()).await), ErrorKind::Invalid);
         let refused = store.versions(acme.id, acme.function, page()).await;
         assert_eq!(refused.unwrap_err().field.as_deref(), Some("cursor"));
     }

@@ -166,7 +166,7 @@ pub(super) async fn a_delivery_that_is_given_up_is_put_in_the_same_commit(world:
     event.deliveries[0].dead_letter = Some(queue);
     let (id, event_id, body) = (event.deliveries[0].id, event.id, event.body.clone());
     world.accept(event).await;
-    let attempt = DeliveryAttempt { at: world.now, status: Some(500), error: None, latency_ms: 1 };
+    let attempt = DeliveryAttempt { at: world.now, status: Some(500), error: None, latency_ms: 1, response: None };
     let message = MessageId::from_raw(world.raw());
     world.store().settle_delivery(id, attempt.clone(), DeliveryNext::DeadLetter { message }).await.unwrap();
     let record = world.store().message(message).await.unwrap().unwrap();

@@ -13,6 +13,7 @@ mod cancel;
 mod claim;
 mod dead_letter;
 mod delivery;
+mod delivery_log;
 mod direct;
 mod erase;
 mod finish;
@@ -226,6 +227,15 @@ macro_rules! conformance_tests {
             a_deleted_tenants_messages_are_erased_wherever_they_are
             the_queues_balance_holds_on_a_random_walk_with_crashes
         }
+        delivery_log {
+            a_replay_sends_anew_under_the_same_id_with_its_tries_kept
+            a_replay_of_what_waits_makes_it_due_now
+            all_failed_since_a_time_are_replayed_and_no_others
+            a_replay_survives_a_crash
+            only_so_many_tries_are_kept
+            a_success_ends_and_a_failure_begins_the_webhooks_failures
+            every_delivery_is_pending_delivered_or_failed_at_any_moment
+        }
         listing {
             events_page_newest_first
             invocations_page_newest_first_and_by_filter
@@ -241,7 +251,9 @@ macro_rules! conformance_tests {
             a_tenant_is_there_after_a_crash
             a_rule_belongs_to_its_owner
             a_replaced_rule_keeps_its_id
-            a_webhook_keeps_its_secrets_until_given_new_ones
+            a_webhook_that_is_replaced_keeps_its_secrets_and_its_state
+            a_rotated_secret_signs_along_until_its_end
+            a_webhook_is_disabled_for_its_first_reason_until_it_is_enabled
             a_layer_counts_its_versions
             a_key_is_found_by_its_hash_until_deleted
             a_hash_belongs_to_one_key

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use sublet_model::{ErrorKind, FunctionConfig, KeyId, RuleSpec, TenantId};
+use sublet_model::{ErrorKind, FunctionConfig, KeyId, Millis, RuleSpec, TenantId, Timestamp};
 
 use super::world::{World, first, name, refusal, spec};
 use crate::code::ObjectHash;
-use crate::{KeyScope, NewKey, RuleRecord, TenantSpec, TenantStatus, WebhookSpec};
+use crate::{
+    Disabled, DisabledReason, KeyScope, NewKey, RuleRecord, TenantSpec, TenantStatus, WebhookSecret, WebhookSpec,
+};
 
 fn rule_spec(source: &str) -> RuleSpec {
     let text = format!(r#"{{"pattern": {{"source": ["{source}"]}}, "targets": [{{"tenant": "enrich"}}]}}"#);
@@ -19,7 +21,11 @@ fn told(rule: &RuleRecord) -> (Option<TenantId>, String, String) {
 }
 
 fn webhook_spec(url: &str) -> WebhookSpec {
-    WebhookSpec { url: url.to_owned(), allow_private: vec!["127.0.0.1:9000".to_owned()], enabled: true }
+    WebhookSpec { allow_private: vec!["127.0.0.1:9000".to_owned()], ..WebhookSpec::to(url) }
+}
+
+fn secret(text: &str, now: Timestamp) -> WebhookSecret {
+    WebhookSecret::new(format!("whsec_{text}"), now)
 }
 
 fn key(scope: KeyScope, hash: u8) -> NewKey {
@@ -51,7 +57,10 @@ pub(super) async fn a_tenant_is_there_after_a_crash(world: &mut World) {
     full.attributes.insert("plan".to_owned(), serde_json::json!({"name": "gold", "seats": 3}));
     let (made, _) = world.store().put_tenant(&name("acme"), full, world.now).await.unwrap();
     let rule = world.store().put_rule(Some(made.id), &name("tag"), rule_spec("todo"), world.now).await.unwrap().0;
-    let hook = world.store().put_webhook(&name("crm"), webhook_spec("https://crm.test"), None, world.now).await;
+    let hook = world
+        .store()
+        .put_webhook(&name("crm"), webhook_spec("https://crm.test"), secret("one", world.now), world.now)
+        .await;
     let layer = world.store().publish_layer(&name("lib"), ObjectHash::of(b"1"), world.now).await.unwrap();
     let tenant_key = world.store().put_key(key(KeyScope::Tenant(made.id), 1), world.now).await.unwrap();
     world.restart().await;
@@ -103,31 +112,66 @@ pub(super) async fn a_replaced_rule_keeps_its_id(world: &mut World) {
     assert_eq!(world.store().all_rules().await.unwrap().len(), 1);
 }
 
-pub(super) async fn a_webhook_keeps_its_secrets_until_given_new_ones(world: &mut World) {
+pub(super) async fn a_webhook_that_is_replaced_keeps_its_secrets_and_its_state(world: &mut World) {
     let crm = name("crm");
-    let secrets = Some(vec!["whsec_1".to_owned()]);
+    let one = secret("one", world.now);
     let spec = webhook_spec("https://crm.test/hook");
-    let (made, new) = world.store().put_webhook(&crm, spec.clone(), secrets.clone(), world.now).await.unwrap();
-    assert!(new);
-    assert_eq!((&made.spec, Some(&made.secrets), made.created), (&spec, secrets.as_ref(), world.now));
+    let (made, new) = world.store().put_webhook(&crm, spec.clone(), one.clone(), world.now).await.unwrap();
+    assert!(new && made.is_enabled());
+    assert_eq!((&made.spec, &made.secrets, made.created), (&spec, &vec![one], world.now));
+    world.store().switch_webhook(&crm, Some(DisabledReason::Gone), world.now).await.unwrap();
 
     world.pass(Duration::from_secs(1));
-    let other = WebhookSpec { enabled: false, ..webhook_spec("https://crm.test/other") };
-    let (changed, new) = world.store().put_webhook(&crm, other.clone(), None, world.now).await.unwrap();
+    let other = WebhookSpec { timeout: Millis(3_000), ..webhook_spec("https://crm.test/other") };
+    let unused = secret("two", world.now);
+    let (changed, new) = world.store().put_webhook(&crm, other.clone(), unused, world.now).await.unwrap();
     assert!(!new);
     assert_eq!((&changed.spec, &changed.secrets, changed.created), (&other, &made.secrets, made.created));
-
-    let rotated = vec!["whsec_2".to_owned(), "whsec_1".to_owned()];
-    world.store().put_webhook(&crm, other.clone(), Some(rotated.clone()), world.now).await.unwrap();
+    assert_eq!(changed.disabled, Some(Disabled { reason: DisabledReason::Gone, at: made.created }));
     world.restart().await;
-    let kept = world.store().webhook(&crm).await.unwrap().unwrap();
-    assert_eq!((&kept.spec, &kept.secrets, kept.created), (&other, &rotated, made.created));
+    assert_eq!(world.store().webhook(&crm).await.unwrap(), Some(changed));
 
-    world.store().put_webhook(&name("audit"), spec, None, world.now).await.unwrap();
+    world.store().put_webhook(&name("audit"), spec, secret("a", world.now), world.now).await.unwrap();
     let listed = world.store().webhooks().await.unwrap();
     assert_eq!(listed.iter().map(|webhook| webhook.name.as_str()).collect::<Vec<_>>(), ["audit", "crm"]);
     world.store().delete_webhook(&crm).await.unwrap();
     assert_eq!(world.store().webhook(&crm).await.unwrap(), None);
+}
+
+pub(super) async fn a_rotated_secret_signs_along_until_its_end(world: &mut World) {
+    let crm = name("crm");
+    let spec = webhook_spec("https://crm.test/hook");
+    world.store().put_webhook(&crm, spec, secret("one", world.now), world.now).await.unwrap();
+    world.pass(Duration::from_secs(60));
+    let until = world.now + Duration::from_secs(3_600);
+    let two = secret("two", world.now);
+    let rotated = world.store().rotate_webhook(&crm, two.clone(), until, world.now).await.unwrap();
+    let signing: Vec<_> = rotated.signing(world.now).map(|secret| (secret.id(), secret.expires)).collect();
+    assert_eq!(signing, [(two.id(), None), (secret("one", world.now).id(), Some(until))]);
+    assert_eq!(refusal(world.store().rotate_webhook(&crm, two, until, world.now).await), ErrorKind::Conflict);
+    world.restart().await;
+    assert_eq!(world.store().webhook(&crm).await.unwrap(), Some(rotated.clone()));
+    assert_eq!(rotated.signing(until).count(), 1);
+    let none = world.store().rotate_webhook(&name("none"), secret("x", world.now), until, world.now).await;
+    assert_eq!(refusal(none), ErrorKind::NotFound);
+}
+
+pub(super) async fn a_webhook_is_disabled_for_its_first_reason_until_it_is_enabled(world: &mut World) {
+    let crm = name("crm");
+    let spec = webhook_spec("https://crm.test/hook");
+    world.store().put_webhook(&crm, spec, secret("one", world.now), world.now).await.unwrap();
+    let at = world.now;
+    world.store().switch_webhook(&crm, Some(DisabledReason::Failing), at).await.unwrap();
+    world.pass(Duration::from_secs(60));
+    let again = world.store().switch_webhook(&crm, Some(DisabledReason::Operator), world.now).await.unwrap();
+    assert_eq!(again.disabled, Some(Disabled { reason: DisabledReason::Failing, at }));
+    world.restart().await;
+    assert_eq!(world.store().webhook(&crm).await.unwrap(), Some(again));
+    let enabled = world.store().switch_webhook(&crm, None, world.now).await.unwrap();
+    assert!(enabled.is_enabled());
+    assert_eq!(world.store().webhook(&crm).await.unwrap(), Some(enabled));
+    let none = world.store().switch_webhook(&name("none"), None, world.now).await;
+    assert_eq!(refusal(none), ErrorKind::NotFound);
 }
 
 pub(super) async fn a_layer_counts_its_versions(world: &mut World) {
@@ -221,7 +265,12 @@ pub(super) async fn every_change_raises_the_revision_and_wakes_who_waits(world: 
                 0 => drop(store.put_tenant(&acme.name, spec(), now).await.unwrap()),
                 1 => drop(store.put_function(acme.id, &name("f"), FunctionConfig::default(), now).await.unwrap()),
                 2 => drop(store.put_rule(None, &name("r"), rule_spec("x"), now).await.unwrap()),
-                3 => drop(store.put_webhook(&name("w"), webhook_spec("https://w.test"), None, now).await.unwrap()),
+                3 => drop(
+                    store
+                        .put_webhook(&name("w"), webhook_spec("https://w.test"), secret("one", now), now)
+                        .await
+                        .unwrap(),
+                ),
                 4 => drop(store.publish_layer(&name("l"), ObjectHash::of(b"l"), now).await.unwrap()),
                 5 => drop(store.put_key(key(KeyScope::Operator, 1), now).await.unwrap()),
                 6 => store.delete_rule(None, &name("r")).await.unwrap(),

@@ -12,7 +12,7 @@ use sublet_model::{
 use tokio::sync::mpsc;
 
 use super::Harness;
-use crate::delivery::NewDelivery;
+use crate::delivery::{DeliveryFilter, NewDelivery};
 use crate::message::{NewMessage, QueueBalance, QueueRecord, Receive};
 use crate::{
     AttemptEnd, Claim, EventStatus, Identity, InvocationFilter, InvocationRecord, Lease, Listing, NewEvent,
@@ -365,13 +365,15 @@ impl World {
         self.store().usage(everything()).await.unwrap()
     }
 
-    /// The two equations that hold at any moment.
+    /// The three equations that hold at any moment.
     pub(super) async fn check(&self) {
         for tenant in &self.tenants {
             let balance = self.store().balance(*tenant).await.unwrap();
             assert!(balance.holds(), "{balance:?}");
         }
         assert_eq!(self.usage().await, self.store().usage_recount(everything()).await.unwrap());
+        let deliveries = self.store().delivery_balance().await.unwrap();
+        assert!(deliveries.holds(), "{deliveries:?}");
     }
 
     /// All that can be read of queue, bus, deliveries and ledger: two of them are equal when nothing changed.
@@ -390,7 +392,7 @@ impl World {
         photo.extend(self.outbox().await.iter().map(|line| format!("{line:?}")));
         let events = every_page(100, async |page| store.events(None, page).await).await;
         photo.extend(events.iter().map(|event| format!("{event:?}")));
-        let deliveries = every_page(100, async |page| store.deliveries(None, None, page).await).await;
+        let deliveries = every_page(100, async |page| store.deliveries(DeliveryFilter::default(), page).await).await;
         photo.extend(deliveries.iter().map(|delivery| format!("{delivery:?}")));
         photo.push(format!("{:?}", self.usage().await));
         photo.join("\n")

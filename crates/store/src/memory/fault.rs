@@ -25,6 +25,7 @@ pub enum Verb {
     Release,
     BuryMessages,
     RedriveMessages,
+    ReplayDelivery,
 }
 
 impl fmt::Display for Verb {
@@ -49,6 +50,7 @@ impl fmt::Display for Verb {
             Verb::Release => "release",
             Verb::BuryMessages => "bury_messages",
             Verb::RedriveMessages => "redrive_messages",
+            Verb::ReplayDelivery => "replay_delivery",
         };
         f.write_str(name)
     }

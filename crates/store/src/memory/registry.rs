@@ -10,8 +10,8 @@ use crate::code::ObjectHash;
 use crate::page::{Listing, Page};
 use crate::registry::{
     FunctionRecord, LayerRecord, NewVersion, Registry, RuleRecord, TenantRecord, TenantSpec, VersionRecord,
-    WebhookRecord, WebhookSpec,
 };
+use crate::webhook::{DisabledReason, WebhookRecord, WebhookSecret, WebhookSpec};
 
 /// The alias that attempts resolve; `FunctionRecord::live` is its copy.
 const LIVE: &str = "live";
@@ -29,7 +29,7 @@ pub(super) struct Rows {
     pub(super) functions: BTreeMap<(TenantId, FunctionId), Function>,
     pub(super) function_names: BTreeMap<(TenantId, Name), FunctionId>,
     pub(super) rules: BTreeMap<(Option<TenantId>, Name), RuleRecord>,
-    webhooks: BTreeMap<Name, WebhookRecord>,
+    pub(super) webhooks: BTreeMap<Name, WebhookRecord>,
     layers: BTreeMap<Name, Vec<LayerRecord>>,
 }
 
@@ -143,15 +143,35 @@ impl State {
         &mut self,
         name: &Name,
         spec: WebhookSpec,
-        secrets: Option<Vec<String>>,
+        secret: WebhookSecret,
         now: Timestamp,
     ) -> (WebhookRecord, bool) {
-        let former = self.registry.webhooks.get(name);
+        let former = self.registry.webhooks.get(name).cloned();
         let made = former.is_none();
-        let (kept, created) = former.map_or((Vec::new(), now), |webhook| (webhook.secrets.clone(), webhook.created));
-        let record = WebhookRecord { name: name.clone(), spec, secrets: secrets.unwrap_or(kept), created };
+        let record = match former {
+            Some(former) => WebhookRecord { spec, ..former },
+            None => WebhookRecord {
+                name: name.clone(),
+                spec,
+                secrets: vec![secret],
+                disabled: None,
+                failing_since: None,
+                created: now,
+            },
+        };
         self.registry.webhooks.insert(name.clone(), record.clone());
         (record, made)
+    }
+
+    fn change_webhook(
+        &mut self,
+        name: &Name,
+        change: impl FnOnce(&mut WebhookRecord) -> Result<(), Error>,
+    ) -> Result<WebhookRecord, Error> {
+        let known = self.registry.webhooks.get_mut(name);
+        let record = known.ok_or_else(|| Error::not_found(format!("webhook {name}")))?;
+        change(record)?;
+        Ok(record.clone())
     }
 }
 
@@ -348,10 +368,33 @@ impl Registry for MemoryStore {
         &self,
         name: &Name,
         spec: WebhookSpec,
-        secrets: Option<Vec<String>>,
+        secret: WebhookSecret,
         now: Timestamp,
     ) -> Result<(WebhookRecord, bool), Error> {
-        self.register(|state| Ok(state.put_webhook(name, spec, secrets, now))).await
+        self.register(|state| Ok(state.put_webhook(name, spec, secret, now))).await
+    }
+
+    async fn rotate_webhook(
+        &self,
+        name: &Name,
+        fresh: WebhookSecret,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<WebhookRecord, Error> {
+        self.register(|state| state.change_webhook(name, |record| record.rotate(fresh, until, now))).await
+    }
+
+    async fn switch_webhook(
+        &self,
+        name: &Name,
+        disabled: Option<DisabledReason>,
+        now: Timestamp,
+    ) -> Result<WebhookRecord, Error> {
+        let switch = |record: &mut WebhookRecord| {
+            record.switch(disabled, now);
+            Ok(())
+        };
+        self.register(|state| state.change_webhook(name, switch)).await
     }
 
     async fn webhook(&self, name: &Name) -> Result<Option<WebhookRecord>, Error> {
