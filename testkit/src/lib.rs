@@ -5,11 +5,13 @@
 //! by sleeping: a start is over when the program says so, and everything that is awaited has a deadline.
 
 mod http;
+mod installed;
 mod need;
 mod server;
 mod stream;
 
 pub use http::{Answer, Http};
+pub use installed::{installed, root};
 pub use need::is_there;
 pub use server::{Home, Server};
 pub use stream::{Line, Stream};

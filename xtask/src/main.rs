@@ -4,6 +4,7 @@ mod bench;
 mod engine;
 mod need;
 mod package;
+mod stock;
 mod test;
 mod tidy;
 mod tool;

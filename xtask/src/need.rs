@@ -33,6 +33,16 @@ pub(crate) const BUBBLEWRAP: Need =
 pub(crate) const SYSTEMD: Need =
     Need { name: "systemd-analyze", probe: &["systemd-analyze", "--version"], packages: &["systemd"] };
 
+/// Runs the TypeScript snippets.
+pub(crate) const NPM: Need = Need { name: "npm", probe: &["npm", "--version"], packages: &["npm"] };
+
+/// Runs the Python snippets.
+pub(crate) const PYTHON: Need = Need {
+    name: "Python 3 with venv",
+    probe: &["python3", "-c", "import venv, ensurepip"],
+    packages: &["python3", "python3-venv"],
+};
+
 impl Need {
     fn is_met(&self) -> bool {
         let Some((program, args)) = self.probe.split_first() else { return true };

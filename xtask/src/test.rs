@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::need::{BUBBLEWRAP, NODE, SYSTEMD, WASM_TOOLCHAIN};
+use crate::stock::{NPM_CLIENTS, PYTHON_CLIENTS};
 use crate::tool::CARGO_DEB;
 use crate::{cargo, engine, in_ci};
 
@@ -20,6 +21,14 @@ fn run_all(not_run: &mut Vec<&'static str>) -> Result<()> {
     }
     if CARGO_DEB.ensure().is_none() {
         not_run.push("the Debian package made and tried");
+    }
+    for (packages, tests) in [
+        (NPM_CLIENTS, "the TypeScript snippets and the npm library standardwebhooks"),
+        (PYTHON_CLIENTS, "the Python snippets and the Python library standardwebhooks"),
+    ] {
+        if !packages.ensure() {
+            not_run.push(tests);
+        }
     }
     crate::run(&cargo, &["test", "--release", "--workspace"])?;
     if WASM_TOOLCHAIN.ensure() {

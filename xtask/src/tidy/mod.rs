@@ -3,6 +3,7 @@
 
 mod edges;
 mod guarantees;
+mod snippets;
 mod source;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ pub(crate) fn run() -> Result<()> {
     edges::check(&mut findings)?;
     source::check(&files, &mut findings)?;
     guarantees::check(&files, &mut findings)?;
+    snippets::check(&files, &mut findings)?;
     for finding in &findings {
         println!("{finding}");
     }

@@ -6,5 +6,6 @@ mod drain;
 mod exit_code;
 mod package;
 mod scene;
+mod snippets;
 mod story;
 mod terminal;
