@@ -1,8 +1,10 @@
 //! The snippets of docs/webhooks.md, run as they stand, against the real server: what they publish is delivered to what
 //! they verify with, the stock `standardwebhooks` library of each language; and what was tampered with is refused.
 
+#[allow(unreachable_pub, reason = "they are written for a product's own crate")]
 #[path = "../../../../examples/snippets/publish.rs"]
 mod publish;
+#[allow(unreachable_pub, reason = "they are written for a product's own crate")]
 #[path = "../../../../examples/snippets/verify.rs"]
 mod verify;
 
