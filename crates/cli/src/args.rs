@@ -51,6 +51,10 @@ pub(crate) enum Command {
     Demo(crate::demo::Options),
     /// Say which layers of isolation this machine allows
     Doctor(command::doctor::Options),
+    /// Copy everything that is kept to a folder, while the server runs
+    Backup(command::backup::Options),
+    /// Make a data folder from a backup
+    Restore(command::restore::Options),
     /// Measure this machine: publishing, the whole path, matching, deploys, idle tenants
     Bench(crate::bench::Options),
     /// Print what makes a shell complete these commands

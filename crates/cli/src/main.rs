@@ -42,6 +42,8 @@ fn main() -> ExitCode {
             Command::Serve(options) => command::serve::run(options).await,
             Command::Demo(options) => demo::run(options).await,
             Command::Doctor(options) => command::doctor::run(options, args.common.printer()).await,
+            Command::Backup(options) => command::backup::run(options, args.common.printer()),
+            Command::Restore(options) => command::restore::run(options, args.common.printer()),
             Command::Bench(options) => bench::run(options, &args.common).await,
             Command::Completions(options) => command::completions::run(options),
             Command::Man(options) => command::man::run(options),

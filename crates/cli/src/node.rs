@@ -34,7 +34,7 @@ impl Node {
         own_folder(data)?;
         let options = SqliteOptions { reserve_bytes: config.store.disk_reserve.0, ..SqliteOptions::default() };
         let store: Arc<dyn Store> = SqliteStore::open(data, options)?;
-        let code = CodeStore::in_folder(&data.join("code"))?;
+        let code = CodeStore::in_folder(&data.join(sublet_store::code::FOLDER))?;
         let pool = Arc::new(Pool::start(pool_config(config)).await?);
         let parts = EngineParts {
             store: Arc::clone(&store),

@@ -41,6 +41,9 @@ fn main() {
     if wanted("clients") {
         runtime.block_on(clients(&folder.path().join("clients")));
     }
+    if wanted("long") {
+        runtime.block_on(long(&folder.path().join("long")));
+    }
 }
 
 /// `bar` is the greatest ratio that is good enough, where there is one.
@@ -482,4 +485,65 @@ impl GroupLog {
         self.records.send((record, answer)).unwrap();
         written.await.unwrap();
     }
+}
+
+/// Events of 200 KiB: what one costs beside a file of the same bytes, and what small ones feel of them.
+async fn long(folder: &Path) {
+    const ROUNDS: usize = 60;
+    const SMALL_PER_ROUND: usize = 20;
+    let store = open(folder);
+    let body = Bytes::from(vec![b'x'; 200 << 10]);
+    let mut generator = Generator::new();
+    let (mut accepts, mut files) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let event = NewEvent { body: body.clone(), ..generator.event(None) };
+        let started = Instant::now();
+        assert_eq!(store.publish(vec![event], now()).await.unwrap(), [Published::Accepted]);
+        accepts.push(started.elapsed());
+        let started = Instant::now();
+        let mut file = File::create_new(folder.join(format!("raw-{round}"))).unwrap();
+        file.write_all(&body).unwrap();
+        file.sync_data().unwrap();
+        files.push(started.elapsed());
+    }
+    report(
+        "an accept of 200 KiB, p50",
+        median(&mut accepts),
+        "us",
+        "the same bytes written to a new file, fdatasync",
+        median(&mut files),
+        None,
+    );
+
+    // Rounds with a long event under way and rounds without take turns.
+    let (mut beside, mut alone) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS * 2 {
+        let long = (round % 2 == 0).then(|| {
+            let (store, event) = (store.clone(), NewEvent { body: body.clone(), ..generator.event(None) });
+            tokio::spawn(async move { store.publish(vec![event], now()).await.unwrap() })
+        });
+        for _ in 0..SMALL_PER_ROUND {
+            let event = generator.event(None);
+            let started = Instant::now();
+            store.publish(vec![event], now()).await.unwrap();
+            if long.is_some() { &mut beside } else { &mut alone }.push(started.elapsed());
+        }
+        if let Some(long) = long {
+            long.await.unwrap();
+        }
+    }
+    report(
+        "a small accept while one of 200 KiB is under way, p99",
+        p99(&mut beside),
+        "us",
+        "a small accept alone, p99",
+        p99(&mut alone),
+        None,
+    );
+    store.close().await.unwrap();
+}
+
+fn p99(samples: &mut [Duration]) -> f64 {
+    samples.sort_unstable();
+    samples[samples.len() * 99 / 100].as_secs_f64() * 1e6
 }

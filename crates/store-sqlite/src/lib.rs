@@ -10,6 +10,7 @@
 
 mod answer;
 mod audit;
+pub mod backup;
 mod body;
 mod bus;
 mod command;

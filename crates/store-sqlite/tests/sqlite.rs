@@ -4,6 +4,7 @@
 
 mod sqlite {
     mod audit;
+    mod backup;
     mod body;
     mod conformance;
     mod durability;

@@ -15,6 +15,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use sublet_model::Error;
 
+/// Where code objects are, below the data folder, when they are files.
+pub const FOLDER: &str = "code";
+
 /// SHA-256 of the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectHash(pub [u8; 32]);
@@ -22,6 +25,26 @@ pub struct ObjectHash(pub [u8; 32]);
 impl ObjectHash {
     pub fn of(content: &[u8]) -> ObjectHash {
         ObjectHash(Sha256::digest(content).into())
+    }
+
+    /// Where the object is below its folder. Two levels keep a folder's listing short.
+    pub fn path(&self) -> String {
+        let text = self.to_string();
+        format!("{}/{}", &text[..2], &text[2..])
+    }
+}
+
+/// The hash of content that comes in pieces.
+#[derive(Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    pub fn add(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    pub fn finish(self) -> ObjectHash {
+        ObjectHash(self.0.finalize().into())
     }
 }
 
@@ -79,9 +102,7 @@ impl CodeStore {
     }
 
     fn path(hash: &ObjectHash) -> ObjectPath {
-        let text = hash.to_string();
-        // Two levels keep a folder's listing short.
-        ObjectPath::from_iter([&text[..2], &text[2..]])
+        ObjectPath::from(hash.path())
     }
 
     /// Contract: durable when it returns; putting the same content again changes nothing.

@@ -1,5 +1,6 @@
 //! One command, one file.
 
+pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod delivery;
 pub(crate) mod deploy;
@@ -13,6 +14,7 @@ pub(crate) mod key;
 pub(crate) mod layer;
 pub(crate) mod logs;
 pub(crate) mod man;
+pub(crate) mod restore;
 pub(crate) mod rollback;
 pub(crate) mod rule;
 pub(crate) mod serve;

@@ -229,6 +229,14 @@ fn entry_of(id: i64, bytes: i64, sum: [u8; 32]) -> Entry {
     Entry { id, bytes: bytes.cast_unsigned(), sum: ObjectHash(sum) }
 }
 
+/// Every file that a row refers to, below the data folder, with its sum.
+pub(crate) fn files(conn: &Connection) -> Outcome<Vec<(PathBuf, ObjectHash)>> {
+    let mut statement = conn.prepare("SELECT id, sum FROM body ORDER BY id")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, ObjectHash(row.get(1)?))))?;
+    let files = rows.map(|row| row.map(|(id, sum)| (path_of(Path::new(FOLDER), id), sum)));
+    Ok(files.collect::<Result<_, _>>()?)
+}
+
 /// Writes the row of a file that the open transaction refers to.
 pub(super) fn insert(conn: &Connection, entry: &Entry, hour: Hour, tenant: Option<TenantId>) -> Outcome<()> {
     let mut statement = conn.prepare_cached("INSERT INTO body VALUES (?,?,?,?,?)")?;

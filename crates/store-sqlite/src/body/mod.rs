@@ -14,4 +14,4 @@ mod beside;
 mod file;
 
 pub(crate) use beside::{Beside, Part, drop_hour, erase_of};
-pub(crate) use file::{Bodies, read_file};
+pub(crate) use file::{Bodies, files, read_file};
