@@ -38,6 +38,9 @@ enum Task {
         /// Pack target/release as it is
         #[arg(long)]
         no_build: bool,
+        /// Compress less: for trying it out
+        #[arg(long)]
+        fast: bool,
     },
     /// Rebuild the JavaScript engine artifact in place
     Engine {
@@ -52,7 +55,7 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::Bench { filter } => bench::run(filter.as_deref()),
         Task::Tidy => tidy::run(),
-        Task::Package { no_build } => package::run(!no_build),
+        Task::Package { no_build, fast } => package::run(!no_build, fast),
         Task::Engine { check } => engine::run(check),
     };
     match done {

@@ -12,8 +12,8 @@ use crate::{cargo, root};
 /// Shells whose completions are shipped.
 const SHELLS: &[&str] = &["bash", "zsh", "fish"];
 
-/// Packs what `target/release` holds, after building it if `build`.
-pub(crate) fn run(build: bool) -> Result<()> {
+/// Packs what `target/release` holds, after building it if `build`; larger but sooner if `fast`.
+pub(crate) fn run(build: bool, fast: bool) -> Result<()> {
     let Some(cargo_deb) = CARGO_DEB.ensure() else { bail!("{} is not there and cannot be installed", CARGO_DEB.name) };
     if build {
         crate::run(&cargo(), &["build", "--release", "--locked", "-p", "sublet-cli"])?;
@@ -35,5 +35,13 @@ pub(crate) fn run(build: bool) -> Result<()> {
         }
     }
     let cargo_deb = cargo_deb.to_str().context("the workspace's path is not UTF-8")?;
-    crate::run(cargo_deb, &["--no-build", "--strip", "--package", "sublet-cli", "--output", "target/package/"])
+    // Quiet: it would warn that nothing builds the pages and completions, which were made above.
+    let mut arguments =
+        vec!["--no-build", "--strip", "--quiet", "--package", "sublet-cli", "--output", "target/package/"];
+    if fast {
+        arguments.push("--fast");
+    }
+    crate::run(cargo_deb, &arguments)?;
+    println!("the package is in target/package");
+    Ok(())
 }

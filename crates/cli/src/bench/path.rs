@@ -115,7 +115,7 @@ impl Rounds {
             if !self.workerd.is_empty() {
                 let name = format!("{loaded}, CPU against workerd");
                 let against = Figure::less(name, "ms/event", self.cpu);
-                let peer = "workerd, same handler, an isolate a tenant, plain HTTP";
+                let peer = "workerd over plain HTTP, an isolate a tenant";
                 figures.push(against.beside(peer, self.workerd).bar(Bar::Ratio(BAR_WORKERD)));
             }
         }

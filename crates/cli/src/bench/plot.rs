@@ -69,7 +69,7 @@ fn row(svg: &mut String, top: f64, figure: &Figure) {
     for tick in 0..=TICKS {
         let value = step * f64::from(tick);
         line(svg, x(value), axis - 24.0, x(value), axis + 4.0, LINE);
-        let label = if tick == TICKS { format!("{} {}", short(value), figure.unit) } else { short(value) };
+        let label = if tick == TICKS { format!("{} {}", round(value), figure.unit) } else { round(value) };
         let anchor = match tick {
             0 => "start",
             TICKS => "end",
@@ -104,6 +104,14 @@ fn scale(most: f64) -> (f64, f64) {
     // The last is ten times the power, which is above any `least`.
     let step = step.into_iter().find(|step| *step >= least * (1.0 - 1e-9)).unwrap_or(10.0 * power);
     (step, step * f64::from(TICKS))
+}
+
+/// A tick's number, which is round: without the zeros that make figures equally long.
+fn round(value: f64) -> String {
+    let said = short(value);
+    let (number, letter) = said.split_at(said.trim_end_matches(char::is_alphabetic).len());
+    let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
+    format!("{number}{letter}")
 }
 
 fn rectangle(svg: &mut String, x: f64, y: f64, width: f64, height: f64, fill: &str) {
@@ -164,6 +172,8 @@ mod tests {
         for (most, end) in [(0.31, 0.4), (7.9, 8.0), (8.1, 10.0), (46_600.0, 60_000.0), (100.0, 100.0)] {
             assert!((scale(most).1 - end).abs() < 1e-9 * end, "{most}: {:?}", scale(most));
         }
+        let said: Vec<String> = [0.0, 0.15, 15.0, 1000.0, 400_000.0, 1.2e6].into_iter().map(round).collect();
+        assert_eq!(said, ["0", "0.15", "15", "1000", "400k", "1.2M"]);
         assert_eq!(scale(0.0).1, 4.0);
         assert_eq!(scale(f64::NAN).1, 4.0);
     }

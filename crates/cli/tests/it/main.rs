@@ -2,6 +2,7 @@
 //! (`sublet demo --check`, which walks the whole path, is run by `cargo xtask test`.)
 
 mod backup;
+mod bench;
 mod crash;
 mod drain;
 mod exit_code;
