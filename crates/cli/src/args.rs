@@ -1,5 +1,7 @@
 //! The command line's outer shape.
 
+use std::path::PathBuf;
+
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use crate::client::Client;
@@ -28,6 +30,9 @@ pub(crate) struct Common {
     /// An operator or tenant key
     #[arg(long, global = true, env = "SUBLET_KEY", hide_env_values = true, help_heading = "Client")]
     key: Option<String>,
+    /// PEM certificates of the authority to trust, for a server whose certificate this machine does not know
+    #[arg(long, global = true, env = "SUBLET_CA", help_heading = "Client")]
+    ca_file: Option<PathBuf>,
     /// Print JSON
     #[arg(long, global = true, help_heading = "Client")]
     json: bool,
@@ -35,7 +40,7 @@ pub(crate) struct Common {
 
 impl Common {
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
-        Client::new(&self.url, self.key.clone())
+        Client::new(&self.url, self.key.clone(), self.ca_file.as_deref())
     }
 
     pub(crate) fn printer(&self) -> Printer {

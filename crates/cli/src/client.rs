@@ -1,9 +1,10 @@
 //! The command line's HTTP client: one base address, one key, problems turned into errors with exit codes.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Certificate, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 /// Long enough for a synchronous invoke at the greatest timeout.
@@ -61,8 +62,13 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(url: &str, key: Option<String>) -> anyhow::Result<Client> {
-        let http = reqwest::Client::builder().timeout(TIMEOUT).connect_timeout(CONNECT_TIMEOUT).build()?;
+    /// `ca_file`: PEM certificates to trust instead of this machine's.
+    pub(crate) fn new(url: &str, key: Option<String>, ca_file: Option<&Path>) -> anyhow::Result<Client> {
+        let mut builder = reqwest::Client::builder().timeout(TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
+        if let Some(file) = ca_file {
+            builder = builder.tls_certs_only(authorities(file)?);
+        }
+        let http = builder.build()?;
         Ok(Client { http, url: url.trim_end_matches('/').to_owned(), key })
     }
 
@@ -129,6 +135,17 @@ impl Client {
         }
         ClientError::Unreachable { url: self.url.clone(), why }
     }
+}
+
+/// Errors: the file cannot be read, or holds no certificate.
+fn authorities(file: &Path) -> anyhow::Result<Vec<Certificate>> {
+    let bad = |why: &str| ClientError::Usage(format!("--ca-file {}: {why}", file.display()));
+    let text = std::fs::read(file).map_err(|error| bad(&error.to_string()))?;
+    let certificates = Certificate::from_pem_bundle(&text).map_err(|_| bad("is not PEM"))?;
+    if certificates.is_empty() {
+        return Err(bad("holds no certificate").into());
+    }
+    Ok(certificates)
 }
 
 async fn refuse(response: reqwest::Response) -> anyhow::Result<reqwest::Response> {

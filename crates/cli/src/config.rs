@@ -2,13 +2,16 @@
 //!
 //! The default file is the reference and the source of the defaults at once, so it cannot rot.
 
-use std::net::SocketAddr;
+mod server;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use sublet_model::{PriceSheet, Size, unit::Millis};
 use toml::{Table, Value};
+
+pub(crate) use server::{Metrics, Server};
 
 pub(crate) const DEFAULT: &str = include_str!("sublet.default.toml");
 
@@ -19,14 +22,9 @@ pub(crate) struct Config {
     pub(crate) store: Store,
     pub(crate) sandbox: Sandbox,
     pub(crate) log: Log,
+    pub(crate) audit: Audit,
+    pub(crate) metrics: Metrics,
     pub(crate) prices: PriceSheet,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Server {
-    pub(crate) listen: SocketAddr,
-    pub(crate) drain: Millis,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -47,6 +45,12 @@ pub(crate) struct Sandbox {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct Audit {
+    pub(crate) retention: Millis,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Log {
     pub(crate) format: LogFormat,
     pub(crate) filter: String,
@@ -63,6 +67,8 @@ const WORKERS_MAX: usize = 256;
 const SLOTS_PER_WORKER_MAX: usize = 512;
 /// Retention covers at least the greatest age a retry policy allows.
 const RETENTION_MIN: Millis = Millis(86_400_000);
+/// An audit log that forgets within the day is none.
+const AUDIT_RETENTION_MIN: Millis = Millis(86_400_000);
 
 impl Config {
     /// The defaults, overlaid by `file`. Errors name the key and what would be right.
@@ -85,6 +91,11 @@ impl Config {
     }
 
     fn validate(&self) -> Result<()> {
+        self.server.validate()?;
+        self.metrics.listen()?;
+        if self.audit.retention < AUDIT_RETENTION_MIN {
+            bail!("audit.retention must be at least {AUDIT_RETENTION_MIN}, not {}", self.audit.retention);
+        }
         if self.sandbox.workers > WORKERS_MAX {
             bail!("sandbox.workers must be 0 to {WORKERS_MAX}, not {}", self.sandbox.workers);
         }
@@ -133,6 +144,7 @@ mod tests {
             ("[sandbox]\nworker = 3", "worker"),
             ("[store]\nretention = \"7\"", "retention"),
             ("[store]\nretention = \"1s\"", "store.retention"),
+            ("[audit]\nretention = \"1h\"", "audit.retention"),
             ("[sandbox]\nslots_per_worker = 0", "slots_per_worker"),
             ("[tls]\n", "tls"),
         ] {

@@ -11,6 +11,7 @@ mod demo;
 mod files;
 mod node;
 mod notify;
+mod operator_key;
 mod print;
 mod telemetry;
 

@@ -42,7 +42,11 @@ impl Node {
             sandbox: Arc::clone(&pool) as Arc<_>,
             clock: Arc::new(SystemClock),
             random_seed: random_seed()?,
-            config: EngineConfig { retain: config.store.retention.duration(), ..EngineConfig::default() },
+            config: EngineConfig {
+                retain: config.store.retention.duration(),
+                audit_retain: config.audit.retention.duration(),
+                ..EngineConfig::default()
+            },
         };
         let engine = Engine::start(parts).await?;
         Ok(Node { engine, store, pool })

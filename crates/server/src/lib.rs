@@ -50,5 +50,5 @@ mod webhook;
 
 pub use auth::{AppState, Failures, Secret, ServerConfig, ensure_operator_key};
 pub use origin::Network;
-pub use serve::serve;
+pub use serve::{serve, serve_metrics};
 pub use tls::{Reload, Tls, TlsFiles};

@@ -34,7 +34,7 @@ pub(crate) fn router(state: AppState) -> Result<Router, Error> {
         .merge(key::routes())
         .merge(audit::routes())
         .merge(health::routes())
-        .merge(metric::routes())
+        .merge(if state.metrics_are_apart() { OpenApiRouter::new() } else { metric::routes() })
         .merge(openapi::routes())
         .split_for_parts();
     let changes = audit::Changes::of(&document.paths, state.clone());
@@ -47,4 +47,15 @@ pub(crate) fn router(state: AppState) -> Result<Router, Error> {
         .layer(axum::middleware::from_fn_with_state(changes, audit::record))
         .layer(axum::middleware::from_fn_with_state(state.clone(), edge::wrap))
         .with_state(state))
+}
+
+/// What is served on an address of its own, when the metrics have one.
+pub(crate) fn metrics_router(state: AppState) -> Router {
+    metric::recorder();
+    let (routes, _) = OpenApiRouter::new().merge(health::routes()).merge(metric::routes()).split_for_parts();
+    routes
+        .fallback(async || Problem::not_found("path"))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(axum::middleware::from_fn_with_state(state.clone(), edge::wrap))
+        .with_state(state)
 }

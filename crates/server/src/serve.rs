@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 
 use crate::auth::AppState;
 use crate::origin::Peer;
-use crate::router::router;
+use crate::router::{metrics_router, router};
 use crate::tls::Tls;
 
 /// How long a connection may take to send a request's head, or stay without one.
@@ -32,6 +32,8 @@ use crate::tls::Tls;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a TLS handshake may take, waiting for its turn included.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections at once on the address of the metrics.
+const METRICS_CONNECTIONS_MAX: usize = 64;
 /// TLS handshakes at once.
 const HANDSHAKES_MAX: usize = 256;
 /// After an error of accepting (no more descriptors), before the next try.
@@ -55,45 +57,20 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
     let app = router(state.clone())?;
-    let slots = Arc::new(Semaphore::new(state.connections_max()));
     // Ends with this function, however it ends.
     let mut upkeep = JoinSet::new();
     let kept = state.clone();
     upkeep.spawn(async move { kept.keep_keys().await });
-    let tls = state.tls().cloned().map(|tls| Handshakes { tls, slots: Arc::new(Semaphore::new(HANDSHAKES_MAX)) });
-    if let Some(Handshakes { tls, .. }) = tls.clone() {
+    if let Some(tls) = state.tls().cloned() {
         let kept = state.clone();
         upkeep.spawn(async move { tls.watch(|| kept.clock().now()).await });
     }
+    let tls = state.tls().cloned().map(|tls| Handshakes { tls, slots: Arc::new(Semaphore::new(HANDSHAKES_MAX)) });
     // Each connection holds a receiver; when the last one is gone, `closed` says so.
     let (phase, _) = watch::channel(Phase::Serving);
-    let mut shutdown = pin!(shutdown);
-    loop {
-        let accept = async {
-            let slot = Arc::clone(&slots).acquire_owned().await.map_err(Error::internal)?;
-            Ok::<_, Error>((listener.accept().await, slot))
-        };
-        let (accepted, slot) = tokio::select! {
-            biased;
-            () = &mut shutdown => break,
-            accepted = accept => accepted?,
-        };
-        match accepted {
-            Ok((stream, address)) => {
-                let peer = Peer { address: address.ip(), is_tls: tls.is_some() };
-                let (service, tls, heard) = (Bodies { app: app.clone(), peer }, tls.clone(), phase.subscribe());
-                tokio::spawn(async move {
-                    arrive(stream, tls, service, heard).await;
-                    drop(slot);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted: {error}");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-    drop(listener);
+    let door = Door { listener, app, tls, slots: Arc::new(Semaphore::new(state.connections_max())) };
+    door.admit(&phase, shutdown).await?;
+    drop(door);
     state.stop();
     phase.send_replace(Phase::Ending);
     if tokio::time::timeout(state.end_within(), phase.closed()).await.is_err() {
@@ -104,6 +81,59 @@ pub async fn serve(
     upkeep.shutdown().await;
     state.write_key_uses().await;
     Ok(())
+}
+
+/// Serves `/metrics` and the probes on an address of their own, in the clear, for as long as it is awaited.
+pub async fn serve_metrics(listener: TcpListener, state: AppState) -> Result<(), Error> {
+    let (phase, _) = watch::channel(Phase::Serving);
+    let slots = Arc::new(Semaphore::new(METRICS_CONNECTIONS_MAX));
+    let door = Door { listener, app: metrics_router(state), tls: None, slots };
+    door.admit(&phase, std::future::pending()).await
+}
+
+/// A listener and what is behind it.
+struct Door {
+    listener: TcpListener,
+    app: Router,
+    tls: Option<Handshakes>,
+    /// One for each connection.
+    slots: Arc<Semaphore>,
+}
+
+impl Door {
+    async fn admit(
+        &self,
+        phase: &watch::Sender<Phase>,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), Error> {
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let accept = async {
+                let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(Error::internal)?;
+                Ok::<_, Error>((self.listener.accept().await, slot))
+            };
+            let (accepted, slot) = tokio::select! {
+                biased;
+                () = &mut shutdown => return Ok(()),
+                accepted = accept => accepted?,
+            };
+            match accepted {
+                Ok((stream, address)) => {
+                    let peer = Peer { address: address.ip(), is_tls: self.tls.is_some() };
+                    let service = Bodies { app: self.app.clone(), peer };
+                    let (tls, heard) = (self.tls.clone(), phase.subscribe());
+                    tokio::spawn(async move {
+                        arrive(stream, tls, service, heard).await;
+                        drop(slot);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
 }
 
 #[derive(Clone)]

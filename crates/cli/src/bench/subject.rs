@@ -139,7 +139,7 @@ pub(super) async fn start(program: &Path, folder: &Path) -> Result<(Process, Cli
     command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.join("data"));
     command.env("SUBLET_OPERATOR_KEY", &key).env("RUST_LOG", "warn").env_remove("SUBLET_CONFIG");
     let process = Process::start("sublet serve", command, folder.join("server.log")).await?;
-    let api = Client::new(&process.url, Some(key))?;
+    let api = Client::new(&process.url, Some(key), None)?;
     Ok((process, api))
 }
 

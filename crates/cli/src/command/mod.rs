@@ -1,5 +1,6 @@
 //! One command, one file.
 
+pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod delivery;
@@ -60,9 +61,12 @@ pub(crate) enum ClientCommand {
     Dlq(dlq::Command),
     /// Show what was used and what it costs
     Usage(usage::Options),
-    /// Make and revoke keys
+    /// Make, rotate and delete keys
     #[command(subcommand)]
     Key(key::Command),
+    /// See who changed what
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Name the addresses that results are sent to
     #[command(subcommand)]
     Webhook(webhook::Command),
@@ -90,6 +94,7 @@ pub(crate) async fn run(command: ClientCommand, common: &Common) -> Result<ExitC
         ClientCommand::Dlq(command) => dlq::run(command, &client, printer).await,
         ClientCommand::Usage(options) => usage::run(options, &client, printer).await,
         ClientCommand::Key(command) => key::run(command, &client, printer).await,
+        ClientCommand::Audit(command) => audit::run(command, &client, printer).await,
         ClientCommand::Webhook(command) => webhook::run(command, &client, printer).await,
         ClientCommand::Delivery(command) => delivery::run(command, &client, printer).await,
         ClientCommand::Layer(command) => layer::run(command, &client, printer).await,

@@ -8,13 +8,14 @@ use anyhow::{Context, Result};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sublet_model::{Clock, SystemClock};
-use sublet_server::{AppState, ServerConfig, ensure_operator_key};
+use sublet_server::{AppState, ServerConfig, Tls, ensure_operator_key};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
 use crate::node::Node;
 use crate::notify;
+use crate::operator_key;
 use crate::telemetry;
 
 /// What a second signal ends the process with: the shell's number for SIGTERM.
@@ -34,6 +35,9 @@ pub(crate) struct Options {
     /// Run tenants' code without the operating system's confinement. Never in production
     #[arg(long)]
     insecure_no_jail: bool,
+    /// Serve plain HTTP on an address that others can reach. Only on a network that is nobody else's
+    #[arg(long)]
+    insecure_plain_http: bool,
     /// Print the commented default configuration and end
     #[arg(long)]
     print_config: bool,
@@ -49,25 +53,45 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     let mut signals = Signals::new()?;
     raise_open_files();
 
+    config.server.check_exposure()?;
+    let tls = config.server.tls_files()?.map(Tls::open).transpose()?;
+    let given = operator_key::given()?;
     // Before anything is opened: a port that is taken should be said at once.
     let listen = config.server.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr()?;
-    if !address.ip().is_loopback() {
-        tracing::warn!("listening on {address} without TLS: put a proxy with TLS in front");
+    let metrics = match config.metrics.listen()? {
+        Some(apart) => Some(TcpListener::bind(apart).await.with_context(|| format!("cannot listen on {apart}"))?),
+        None => None,
+    };
+    if !address.ip().is_loopback() && tls.is_none() {
+        tracing::warn!("listening on {address} without TLS");
     }
     let node = Node::start(&config).await?;
-    let given = std::env::var("SUBLET_OPERATOR_KEY").ok();
     let made = ensure_operator_key(node.store.as_ref(), given.as_deref(), SystemClock.now()).await?;
     if let Some(key) = made {
         println!("operator key (shown once, keep it): {}", key.reveal());
     }
     // The line that whoever started this waits for.
-    println!("listening on http://{address}");
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    println!("listening on {scheme}://{address}");
     notify::tell(notify::READY);
 
-    let server = ServerConfig { prices: config.prices.clone(), ..ServerConfig::default() };
+    if let Some(tls) = tls.clone() {
+        reload_on_hangup(tls)?;
+    }
+    let server = ServerConfig {
+        prices: config.prices.clone(),
+        trusted_proxies: config.server.trusted_proxies()?,
+        tls,
+        metrics_apart: metrics.is_some(),
+        ..ServerConfig::default()
+    };
     let state = AppState::new(node.engine.clone(), server);
+    if let Some(listener) = metrics {
+        tracing::info!("metrics on http://{}", listener.local_addr()?);
+        tokio::spawn(sublet_server::serve_metrics(listener, state.clone()));
+    }
     let stop = async move {
         signals.next().await;
         notify::tell(notify::STOPPING);
@@ -81,6 +105,17 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     node.drain(config.server.drain.duration()).await?;
     tracing::info!("ended");
     Ok(ExitCode::SUCCESS)
+}
+
+/// SIGHUP, as servers do; the files are looked at every few seconds anyway.
+fn reload_on_hangup(tls: Tls) -> Result<()> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            tls.look();
+        }
+    });
+    Ok(())
 }
 
 /// Every connection and every loaded image is a descriptor; the usual soft limit of 1,024 is too few.
@@ -100,6 +135,7 @@ fn configure(options: Options) -> Result<Config> {
     if let Some(listen) = options.listen {
         config.server.listen = listen;
     }
+    config.server.insecure_plain_http |= options.insecure_plain_http;
     config.sandbox.insecure_no_jail |= options.insecure_no_jail;
     Ok(config)
 }

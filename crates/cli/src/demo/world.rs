@@ -51,7 +51,7 @@ impl Places {
             .arg(free_or_any(self.listen).to_string())
             .env("SUBLET_OPERATOR_KEY", &key);
         let process = Process::start("sublet serve", command, self.log("sublet.log")).await?;
-        let api = Client::new(&process.url, Some(key.clone()))?;
+        let api = Client::new(&process.url, Some(key.clone()), None)?;
         Ok(Sublet { process, key, api })
     }
 

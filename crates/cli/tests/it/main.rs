@@ -8,6 +8,7 @@ mod drain;
 mod exit_code;
 mod package;
 mod scene;
+mod secure;
 mod snippets;
 mod story;
 mod terminal;

@@ -22,26 +22,28 @@ use crate::problem::Problem;
 use crate::visit::Visit;
 
 /// What is no change of how the installation is set up: the traffic itself, and questions that have a body.
-const TRAFFIC: [(&str, &str); 3] = [
+const TRAFFIC: [(&str, &str); 7] = [
     ("POST", "/v1/events"),
     ("POST", "/v1/patterns/test"),
     ("POST", "/v1/tenants/{tenant}/functions/{function}/invoke"),
+    ("POST", "/v1/queues/{queue}/receive"),
+    ("POST", "/v1/queues/{queue}/ack"),
+    ("POST", "/v1/queues/{queue}/extend"),
+    ("POST", "/v1/queues/{queue}/release"),
 ];
-/// Receive, ack and whatever else is done to a queue's messages.
-const QUEUE_TRAFFIC: &str = "/v1/queues/{queue}/";
 /// Bytes of a path that a line keeps.
 const TARGET_BYTES_MAX: usize = 512;
 
-/// The operations that leave a line, by method and path.
+/// The operations that leave a line: by the path's template, their methods and names.
 #[derive(Clone)]
 pub(crate) struct Changes {
     state: AppState,
-    operations: Arc<HashMap<(Method, String), String>>,
+    operations: Arc<HashMap<String, Vec<(Method, String)>>>,
 }
 
 impl Changes {
     pub(crate) fn of(paths: &Paths, state: AppState) -> Changes {
-        let mut operations = HashMap::new();
+        let mut operations: HashMap<String, Vec<(Method, String)>> = HashMap::new();
         for (path, item) in &paths.paths {
             let found: [(Method, &Option<Operation>); 4] = [
                 (Method::POST, &item.post),
@@ -51,11 +53,10 @@ impl Changes {
             ];
             for (method, operation) in found {
                 let Some(operation) = operation else { continue };
-                let is_traffic = TRAFFIC.iter().any(|(verb, route)| *verb == method.as_str() && route == path)
-                    || path.starts_with(QUEUE_TRAFFIC) && method == Method::POST;
+                let is_traffic = TRAFFIC.iter().any(|(verb, route)| *verb == method.as_str() && route == path);
                 if !is_traffic {
                     let name = operation.operation_id.clone().unwrap_or_else(|| format!("{method} {path}"));
-                    operations.insert((method, path.clone()), name);
+                    operations.entry(path.clone()).or_default().push((method, name));
                 }
             }
         }
@@ -63,8 +64,9 @@ impl Changes {
     }
 
     fn operation(&self, request: &Request) -> Option<String> {
-        let route = request.extensions().get::<MatchedPath>()?.as_str().to_owned();
-        self.operations.get(&(request.method().clone(), route)).cloned()
+        let route = request.extensions().get::<MatchedPath>()?.as_str();
+        let methods = self.operations.get(route)?;
+        methods.iter().find(|(method, _)| method == request.method()).map(|(_, name)| name.clone())
     }
 }
 
@@ -78,7 +80,9 @@ pub(crate) async fn record(State(changes): State<Changes>, request: Request, nex
 /// Errors: no valid key (whom would the line name?), too many changes by it, a line that cannot be written.
 async fn around(state: AppState, operation: String, request: Request, next: Next) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    let admitted = admit(&mut parts, &state).await?;
+    let admitted = admit(&parts, &state).await?;
+    // So that the handler's extractor does not count the request a second time.
+    parts.extensions.insert(admitted.clone());
     state.take_change(&admitted)?;
     let Some(visit) = parts.extensions.get::<Visit>().cloned() else {
         return Err(Error::internal("a request without its visit").into());

@@ -36,17 +36,13 @@ impl Admitted {
     }
 }
 
+/// What was found out about the request before, else what the check of its key finds.
+///
 /// Errors: 401 for no key, an unknown one, one that is expired; 429 for too many requests, or too many unknown keys.
-pub(crate) async fn admit(parts: &mut Parts, state: &AppState) -> Result<Admitted, Problem> {
+pub(crate) async fn admit(parts: &Parts, state: &AppState) -> Result<Admitted, Problem> {
     if let Some(admitted) = parts.extensions.get::<Admitted>() {
         return Ok(admitted.clone());
     }
-    let admitted = check(parts, state).await?;
-    parts.extensions.insert(admitted.clone());
-    Ok(admitted)
-}
-
-async fn check(parts: &Parts, state: &AppState) -> Result<Admitted, Problem> {
     let secret = secret_of(&parts.headers)?;
     let (gate, now) = (&state.inner.gate, state.inner.config.clock.now());
     let visit = parts.extensions.get::<Visit>();

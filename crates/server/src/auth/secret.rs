@@ -65,7 +65,12 @@ pub async fn ensure_operator_key(
         }
         let hash = hash_of(given);
         match store.key_by_hash(&hash).await? {
-            Some(key) if key.is_operating(now) && key.hash == hash => {}
+            Some(key) if key.is_operating(now) => {
+                // No reason not to start: whoever rotated it holds the new one.
+                if key.hash != hash {
+                    tracing::warn!("SUBLET_OPERATOR_KEY was replaced by a rotation: give the new one, or none");
+                }
+            }
             Some(_) => {
                 let why = "is a key that may not administer: a tenant's, an expired one, or one of another role";
                 return Err(Error::invalid("SUBLET_OPERATOR_KEY", why));

@@ -29,6 +29,8 @@ pub struct ServerConfig {
     pub failures: Failures,
     /// Without it, the server speaks plain HTTP.
     pub tls: Option<Tls>,
+    /// Whether `/metrics` is served elsewhere (`serve_metrics`), and so not with the API.
+    pub metrics_apart: bool,
     /// How long requests may take to finish once the server is told to stop.
     pub end_within: Duration,
 }
@@ -42,6 +44,7 @@ impl Default for ServerConfig {
             trusted_proxies: Vec::new(),
             failures: Failures::default(),
             tls: None,
+            metrics_apart: false,
             end_within: Duration::from_secs(20),
         }
     }
@@ -93,6 +96,10 @@ impl AppState {
 
     pub(crate) fn trusted_proxies(&self) -> &[Network] {
         &self.inner.config.trusted_proxies
+    }
+
+    pub(crate) fn metrics_are_apart(&self) -> bool {
+        self.inner.config.metrics_apart
     }
 
     pub(crate) fn tls(&self) -> Option<&Tls> {

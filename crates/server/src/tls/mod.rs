@@ -113,7 +113,9 @@ impl Tls {
                 tracing::warn!("the TLS certificate ends at {}", self.expires());
             }
             tokio::time::sleep(LOOK_EVERY).await;
-            self.look();
+            // Files may be slow to answer; others must not wait with them.
+            let tls = self.clone();
+            let _ = tokio::task::spawn_blocking(move || tls.look()).await;
         }
     }
 

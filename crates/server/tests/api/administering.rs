@@ -1,6 +1,11 @@
 //! Tenants, keys, usage, metrics.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
+use sublet_server::{AppState, ServerConfig};
+use sublet_store::memory::NoFaults;
+use tokio::net::TcpListener;
 
 use crate::harness::Api;
 
@@ -84,4 +89,21 @@ async fn metrics_are_numbers_without_anybodys_name() {
     assert!(text.contains("sublet_slots 16"), "{text}");
     assert!(text.contains("sublet_http_requests_total"), "{text}");
     assert!(!text.contains("acme"), "{text}");
+}
+
+#[tokio::test]
+async fn metrics_on_an_address_of_their_own_are_not_with_the_api() {
+    let config = ServerConfig { metrics_apart: true, ..ServerConfig::default() };
+    let api = Api::start_with(Arc::new(NoFaults), config).await;
+    api.get("/metrics").await.expect(404);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let state = AppState::new(api.engine.clone(), ServerConfig::default());
+    let serving = tokio::spawn(sublet_server::serve_metrics(listener, state));
+    let look = async |path: &str| api.client.get(format!("{base}{path}")).send().await.unwrap();
+    assert!(look("/metrics").await.text().await.unwrap().contains("sublet_slots"));
+    assert_eq!(look("/readyz").await.status(), 200);
+    let kept_apart = api.client.get(format!("{base}/v1/tenants")).bearer_auth(OPERATOR_KEY).send().await.unwrap();
+    assert_eq!(kept_apart.status(), 404, "nothing of the API");
+    serving.abort();
 }

@@ -16,11 +16,14 @@ const NO_CHANGE: &[(&str, &str)] = &[
     ("POST", "/v1/events"),
     ("POST", "/v1/patterns/test"),
     ("POST", "/v1/tenants/{tenant}/functions/{function}/invoke"),
+    ("POST", "/v1/queues/{queue}/receive"),
+    ("POST", "/v1/queues/{queue}/ack"),
+    ("POST", "/v1/queues/{queue}/extend"),
+    ("POST", "/v1/queues/{queue}/release"),
 ];
 
 fn is_change(method: &str, template: &str) -> bool {
-    let takes = method == "POST" && template.starts_with("/v1/queues/{queue}/");
-    method != "GET" && !NO_CHANGE.contains(&(method, template)) && !takes
+    method != "GET" && !NO_CHANGE.contains(&(method, template))
 }
 
 async fn newest(api: &Api) -> Value {

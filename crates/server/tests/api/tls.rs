@@ -136,11 +136,12 @@ async fn a_new_pair_that_does_not_fit_keeps_the_old_one_and_is_spoken_of_once() 
     authority.issue(&paths, 2051);
     let newer = std::fs::read(&paths.certificate).unwrap();
     // One file is written before the other; then nonsense, nothing, and no file at all.
-    let cases: [(&[u8], Option<&[u8]>, &str); 4] = [
-        (&newer, Some(&key), "does not go with"),
-        (b"nonsense", Some(&key), "no PEM certificate"),
-        (&chain, Some(b""), "no PEM private key"),
-        (&chain, None, "key.pem"),
+    let (whole, kept) = (newer.as_slice(), Some(key.as_slice()));
+    let cases = [
+        (whole, kept, "does not go with"),
+        (b"nonsense".as_slice(), kept, "no PEM certificate"),
+        (chain.as_slice(), Some(b"".as_slice()), "no PEM private key"),
+        (chain.as_slice(), None, "key.pem"),
     ];
     for (certificate, key, word) in cases {
         std::fs::write(&paths.certificate, certificate).unwrap();

@@ -38,7 +38,7 @@ pub(super) async fn a_line_is_there_before_its_end_and_after_a_crash(world: &mut
     let id = world.store().begin_audit(given.clone(), world.now).await.unwrap();
     let begun = AuditRecord { id, at: world.now, line: given, end: None };
     world.restart().await;
-    assert_eq!(all(world, AuditFilter::default()).await, [begun.clone()]);
+    assert_eq!(all(world, AuditFilter::default()).await, std::slice::from_ref(&begun));
     let end = AuditEnd { at: world.now + Duration::from_secs(1), status: 403 };
     world.store().end_audit(id, end.clone(), None).await.unwrap();
     world.restart().await;

@@ -25,7 +25,7 @@ pub(super) struct Product {
 
 impl Product {
     pub(super) async fn open(url: &str) -> Result<Product> {
-        let http = Client::new(url, None)?;
+        let http = Client::new(url, None, None)?;
         let news = News::open(&http).await?;
         Ok(Product { http, news, seen: HashMap::new(), added: HashMap::new() })
     }
