@@ -7,7 +7,7 @@ use sublet_server::{AppState, ServerConfig};
 use sublet_store::memory::NoFaults;
 use tokio::net::TcpListener;
 
-use crate::harness::Api;
+use crate::harness::{Api, OPERATOR_KEY};
 
 #[tokio::test]
 async fn usage_is_summed_and_priced_for_the_tenant_and_for_the_operator() {
