@@ -15,8 +15,12 @@ use crate::tool::WORKERD;
 use crate::{cargo, root};
 
 /// (package, bench target), in the order of the table.
-const BENCHES: &[(&str, &str)] =
-    &[("sublet-store-sqlite", "store"), ("sublet-sandbox", "attempt"), ("sublet-sandbox", "worker")];
+const BENCHES: &[(&str, &str)] = &[
+    ("sublet-pattern", "match"),
+    ("sublet-store-sqlite", "store"),
+    ("sublet-sandbox", "attempt"),
+    ("sublet-sandbox", "worker"),
+];
 
 /// What `sublet bench` measures, one run each, in the order of the table.
 const WHOLE: &[&str] = &["publish", "path", "match", "deploy", "idle-tenants"];

@@ -106,6 +106,21 @@ impl Client {
         self.send(self.request(Method::POST, path).header("content-type", content_type).body(body)).await
     }
 
+    /// Events in one of their forms; `tenant` for CloudEvents that do not name theirs.
+    pub(crate) async fn publish(
+        &self,
+        content_type: &str,
+        tenant: Option<&str>,
+        body: String,
+    ) -> anyhow::Result<Value> {
+        let request = self.request(Method::POST, "/v1/events").header("content-type", content_type).body(body);
+        let request = match tenant {
+            Some(tenant) => request.header("sublet-tenant", tenant),
+            None => request,
+        };
+        self.send(request).await
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<Value> {
         self.send(self.request(Method::DELETE, path)).await
     }

@@ -21,7 +21,8 @@ pub(crate) enum Command {
         /// EventBridge's pattern language: JSON, @file or - for standard input
         #[arg(long)]
         pattern: String,
-        /// `tenant=FUNCTION` (of the event's own tenant), `function=TENANT/FUNCTION`, or `webhook=NAME`; repeatable
+        /// `tenant=FUNCTION` (of the event's own tenant), `function=TENANT/FUNCTION`, `webhook=NAME`, or a target as JSON
+        /// with its retry policy and transformer; repeatable
         #[arg(long = "target", required = true)]
         targets: Vec<String>,
     },
@@ -110,6 +111,9 @@ pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> 
 
 fn target(text: &str) -> Result<Value> {
     let wrong = || ClientError::Usage(format!("--target {text}: want tenant=F, function=TENANT/F or webhook=NAME"));
+    if text.trim_start().starts_with('{') {
+        return json_argument("--target", text);
+    }
     let (kind, name) = text.split_once('=').ok_or_else(wrong)?;
     Ok(match kind {
         "tenant" => json!({"tenant": name}),

@@ -345,6 +345,44 @@ mod tests {
     }
 
     #[test]
+    fn mutated_frames_are_read_or_refused_and_what_is_read_survives_its_frame() {
+        let mut hello = Vec::new();
+        ToWorker::Hello { protocol: PROTOCOL, role: Role::Runner { slots: 4 } }.encode(&mut hello);
+        let seeds = [
+            body(&FromWorker::Done(done())),
+            body(&FromWorker::Ready { layers: Bytes::from_static(b"{}") }),
+            body(&FromWorker::Declined { attempt: 1, reason: "busy".into() }),
+            body(&FromWorker::Pong { number: 1 }),
+            hello.split_off(4),
+        ];
+        // A fixed sequence of numbers (xorshift), so that a failure comes again.
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % below as u64).unwrap()
+        };
+        for _ in 0..20_000 {
+            let mut bytes = seeds[next(seeds.len())].clone();
+            for _ in 0..=next(4) {
+                let at = next(bytes.len());
+                match next(4) {
+                    0 => bytes[at] ^= 1 << next(8),
+                    1 => bytes[at] = 0xff,
+                    2 => bytes.truncate(at.max(1)),
+                    _ => bytes.insert(at, u8::try_from(next(256)).unwrap()),
+                }
+            }
+            let bytes = Bytes::from(bytes);
+            if let Ok(read) = FromWorker::decode(bytes.clone()) {
+                assert!(FromWorker::decode(body(&read).into()).is_ok());
+            }
+            drop(ToWorker::decode(bytes));
+        }
+    }
+
+    #[test]
     fn success_without_a_result_is_refused() {
         let lie = Done { outcome: Outcome::Succeeded, ..done() };
         assert_eq!(FromWorker::decode(body(&FromWorker::Done(lie)).into()).unwrap_err(), WireError::Invalid("outcome"));
