@@ -110,7 +110,7 @@ pub fn pattern(bytes: &[u8]) {
 pub fn event_view(bytes: &[u8]) {
     let Ok(view) = EventView::parse(bytes) else { return };
     assert!(serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok());
-    drop(view.missing_envelope_field());
+    let _ = view.missing_envelope_field();
     for text in [r#"{"source":[{"exists":true}]}"#, r#"{"detail":{"a":{"b":[{"anything-but":["x"]}]}}}"#] {
         let pattern = Pattern::parse(text).expect("the pattern is well-formed");
         assert_eq!(pattern.explain(&view).matches, pattern.matches(&view));

@@ -332,6 +332,8 @@ mod tests {
     fn an_envelope_is_described_as_it_is_written() {
         let input: sublet_model::EventInput =
             serde_json::from_str(r#"{"source": "s", "detail-type": "d", "tenant": "t", "detail": {}}"#).unwrap();
+        let cloudevents = serde_json::value::to_raw_value(&serde_json::json!({"specversion": "1.0"})).ok();
+        let input = sublet_model::EventInput { cloudevents, ..input };
         let envelope = sublet_model::Envelope::of(input, "evt", sublet_model::Timestamp::ZERO);
         assert_eq!(described::<EnvelopeSchema>(), written(envelope));
     }

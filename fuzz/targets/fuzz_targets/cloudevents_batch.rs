@@ -1,3 +1,5 @@
+//! `cloudevents_batch` for libFuzzer; see README.md.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sublet_fuzz::cloudevents_batch(bytes));

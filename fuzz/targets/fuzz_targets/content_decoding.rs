@@ -1,3 +1,5 @@
+//! `content_decoding` for libFuzzer; see README.md.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sublet_fuzz::content_decoding(bytes));

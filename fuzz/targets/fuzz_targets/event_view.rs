@@ -1,3 +1,5 @@
+//! `event_view` for libFuzzer; see README.md.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sublet_fuzz::event_view(bytes));

@@ -1,3 +1,5 @@
+//! `names_and_units` for libFuzzer; see README.md.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sublet_fuzz::names_and_units(bytes));

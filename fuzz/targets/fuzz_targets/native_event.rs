@@ -1,3 +1,5 @@
+//! `native_event` for libFuzzer; see README.md.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sublet_fuzz::native_event(bytes));

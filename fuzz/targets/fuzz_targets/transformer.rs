@@ -1,3 +1,5 @@
+//! `transformer` for libFuzzer; see README.md.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sublet_fuzz::transformer(bytes));
