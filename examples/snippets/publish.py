@@ -13,7 +13,7 @@ event = {
     "detail": {"order": 17, "total": "12.50"},
 }
 request = urllib.request.Request(
-    os.environ.get("SUBLET_URL", "http://127.0.0.1:8080") + "/v1/events",
+    os.environ.get("SUBLET_URL", "http://127.0.0.1:7070") + "/v1/events",
     data=json.dumps(event).encode(),
     headers={
         "authorization": f"Bearer {os.environ['SUBLET_KEY']}",

@@ -1,5 +1,5 @@
 // Publishes one event. Run it with SUBLET_URL, SUBLET_KEY (an operator's key) and TENANT in the environment.
-const url = process.env.SUBLET_URL ?? "http://127.0.0.1:8080";
+const url = process.env.SUBLET_URL ?? "http://127.0.0.1:7070";
 
 const response = await fetch(`${url}/v1/events`, {
   method: "POST",
