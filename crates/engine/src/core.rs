@@ -14,6 +14,7 @@ use crate::config::EngineConfig;
 use crate::delivery::DeliveryGauge;
 use crate::directory::Directory;
 use crate::lease::Leases;
+use crate::meter::Meters;
 use crate::named_queue::NamedQueues;
 use crate::outbox::Outbox;
 use crate::quarantine::Crashes;
@@ -43,6 +44,7 @@ pub(crate) struct Core {
     pub(crate) named_queues: NamedQueues,
     pub(crate) stream: Arc<Stream>,
     pub(crate) tracing: Tracing,
+    pub(crate) meters: Meters,
     /// Numbers that need only be unique within this process.
     pub(crate) numbers: AtomicU64,
     /// Everything that runs for this engine. Its size is bounded by slots, invoke slots, receives and the few loops.

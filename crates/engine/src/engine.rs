@@ -1,7 +1,7 @@
 //! The door: starting an engine and everything that may be asked of it.
 
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use sublet_store::{
     Balance, CodeStore, DeliveryRecord, LayerRecord, MessageSelection, QueueRecord, Selection, Store, TenantRecord,
     VersionRecord,
 };
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::body::Bodies;
 use crate::chance::{Chance, locked};
@@ -26,6 +26,7 @@ use crate::directory::Directory;
 use crate::explain::{Explanation, Viewer};
 use crate::invoke::{InvokeAnswer, InvokeRequest};
 use crate::lease::Leases;
+use crate::meter::Meters;
 use crate::named_queue::{NamedQueues, QueueStats, ReceiveRequest, Received};
 use crate::outbox::Outbox;
 use crate::publish::Receipt;
@@ -51,17 +52,21 @@ pub struct EngineParts {
 #[derive(Clone)]
 pub struct Engine {
     core: Arc<Core>,
-    _running: Arc<Running>,
+    running: Arc<Running>,
 }
 
 /// Its end is the end of everything that runs.
-struct Running(Arc<Core>);
+struct Running {
+    core: Arc<Core>,
+    /// What runs for the life of the engine, by name.
+    loops: OnceLock<Vec<(&'static str, AbortHandle)>>,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        locked(&self.0.tasks).abort_all();
-        self.0.stream.close();
-        self.0.named_queues.close();
+        locked(&self.core.tasks).abort_all();
+        self.core.stream.close();
+        self.core.named_queues.close();
     }
 }
 
@@ -102,6 +107,7 @@ impl Engine {
             named_queues: NamedQueues::new(),
             stream: Stream::new(),
             tracing,
+            meters: Meters::new(),
             numbers: AtomicU64::new(0),
             tasks: Mutex::new(JoinSet::new()),
             store,
@@ -110,21 +116,23 @@ impl Engine {
             clock,
             config,
         });
-        let running = Arc::new(Running(Arc::clone(&core)));
-        core.spawn(Arc::clone(&core).schedule(arrivals, changes));
+        let running = Arc::new(Running { core: Arc::clone(&core), loops: OnceLock::new() });
+        let mut loops = vec![("schedule", core.spawn(Arc::clone(&core).schedule(arrivals, changes)))];
         let part = Arc::clone(&core);
-        core.spawn(async move { part.publish_results().await });
+        loops.push(("outbox", core.spawn(async move { part.publish_results().await })));
         let part = Arc::clone(&core);
-        core.spawn(async move { part.keep_leases().await });
+        loops.push(("leases", core.spawn(async move { part.keep_leases().await })));
         let part = Arc::clone(&core);
-        core.spawn(async move { part.keep_rescuing().await });
+        loops.push(("rescue", core.spawn(async move { part.keep_rescuing().await })));
         let part = Arc::clone(&core);
-        core.spawn(async move { part.keep_tidy().await });
+        loops.push(("upkeep", core.spawn(async move { part.keep_tidy().await })));
         let part = Arc::clone(&core);
-        core.spawn(async move { part.directory.keep_fresh().await });
-        core.spawn(Arc::clone(&core).deliver(pending));
-        core.spawn(Arc::clone(&core).feed_queues(messages));
-        Ok(Engine { core, _running: running })
+        loops.push(("directory", core.spawn(async move { part.directory.keep_fresh().await })));
+        loops.push(("delivery", core.spawn(Arc::clone(&core).deliver(pending))));
+        loops.push(("named queues", core.spawn(Arc::clone(&core).feed_queues(messages))));
+        // Set once, here.
+        let _ = running.loops.set(loops);
+        Ok(Engine { core, running })
     }
 
     /// Publishes up to `EVENTS_PER_BATCH_MAX` events; each is answered for itself, in order, once all are durable.
@@ -275,6 +283,7 @@ impl Engine {
             delayed: load.delayed,
             in_flight: load.in_flight,
             slots: self.core.queues.with(|scheduler| u64::from(scheduler.slots())),
+            workers: self.core.sandbox.workers() as u64,
             tenants_active: load.tenants,
             outbox_waiting: self.core.outbox.waiting(),
             deliveries_waiting: self.core.deliveries.waiting(),
@@ -284,6 +293,12 @@ impl Engine {
             draining: is_stopped,
             shards: locked(&self.core.ownership).shards().count() as u64,
         }
+    }
+
+    /// Which of the loops that should run for the life of the engine have ended: by a panic, since nothing else ends them.
+    pub fn loops_ended(&self) -> Vec<&'static str> {
+        let loops = self.running.loops.get().map(Vec::as_slice).unwrap_or_default();
+        loops.iter().filter(|(_, task)| task.is_finished()).map(|(name, _)| *name).collect()
     }
 
     /// Starts nothing more, waits for what runs (at most `deadline`), publishes the results, flushes the store. `true`

@@ -120,10 +120,12 @@ impl Core {
         let number = self.number();
         let Some(grant) = self.queues.line_up(tenant.id, share_of(tenant), number) else {
             let slots = tenant.spec.quota.invoke_slots;
+            self.meters.throttled_invoke.increment(1);
             return Err(Error::throttled(format!("the tenant's {slots} invoke slots are taken")));
         };
         let mut ticket = Ticket { core: self, tenant: tenant.id, number, is_used: false };
         if !matches!(tokio::time::timeout(self.config.invoke_wait, grant).await, Ok(Ok(()))) {
+            self.meters.throttled_invoke.increment(1);
             return Err(Error::throttled("the tenant's slots were taken for too long"));
         }
         ticket.is_used = true;
@@ -166,7 +168,7 @@ impl Core {
         };
         let end = attempt_end(&report, version, started, self.clock.now());
         let next = if report.outcome == Outcome::Succeeded { Next::Succeed } else { Next::Fail };
-        metrics::counter!("sublet_invokes_total", "outcome" => report.outcome.as_str()).increment(1);
+        self.meters.invoke(&report);
         let (settled, _) = self.write_settle(&Settle { lease, end, next, announce: false, message: None }).await;
         settled?;
         Ok(InvokeAnswer { invocation: lease.invocation, version, report })

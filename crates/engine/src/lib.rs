@@ -27,6 +27,7 @@ mod identity;
 mod invoke;
 mod lease;
 mod maintenance;
+mod meter;
 mod named_queue;
 mod outbox;
 mod package;

@@ -180,7 +180,7 @@ impl Core {
     }
 
     fn published(&self, items: Vec<ResultItem>) {
-        metrics::counter!("sublet_results_total").increment(items.len() as u64);
+        self.meters.results.increment(items.len() as u64);
         self.stream.push(items);
     }
 

@@ -30,6 +30,7 @@ impl Core {
             return Err(Error::invalid("", format!("must have at most {most} events")));
         }
         let now = self.clock.now();
+        let published_ns = self.clock.now_ns();
         // Events of one request belong to one trace, as a rule; its steps are spans of the first one's.
         let first = inputs.first().and_then(|input| input.trace_context.clone());
         let traced = first.filter(|context| self.sink_for(Some(context)).is_some());
@@ -47,7 +48,10 @@ impl Core {
                 }
                 // What is not the entry's own fault is the whole call's: nothing was written yet.
                 Err(error) if matches!(error.kind, ErrorKind::Internal | ErrorKind::Unavailable) => return Err(error),
-                Err(error) => answers.push(Err(error)),
+                Err(error) => {
+                    self.meters.refused.increment(1);
+                    answers.push(Err(error));
+                }
             }
         }
         if events.is_empty() {
@@ -63,19 +67,27 @@ impl Core {
         if let Some((context, dispatched_ns)) = traced.map(|(context, _)| context).zip(dispatched_ns) {
             self.record_step("store.publish", context, dispatched_ns);
         }
-        let mut accepted = 0;
         for (place, outcome) in places.into_iter().zip(published) {
             let Some(answer) = answers.get_mut(place) else { continue };
             match outcome {
-                Published::Accepted => accepted += 1,
-                Published::Repeated { first, status } => *answer = Ok(Receipt { id: first, status, repeated: true }),
+                Published::Accepted => {
+                    if let Ok(receipt) = answer {
+                        self.meters.accepted(receipt.status);
+                    }
+                }
+                Published::Repeated { first, status } => {
+                    self.meters.repeated.increment(1);
+                    *answer = Ok(Receipt { id: first, status, repeated: true });
+                }
                 Published::Conflict { first } => {
+                    self.meters.refused.increment(1);
                     *answer = Err(Error::conflict(format!("this id was published with another body, as {first}")));
                 }
                 Published::Consumed => *answer = Err(Error::internal("a published event consumed an outbox line")),
             }
         }
-        metrics::counter!("sublet_events_total").increment(accepted);
+        let took_ns = self.clock.now_ns().saturating_sub(published_ns);
+        self.meters.publish_seconds.record(took_ns as f64 / 1e9);
         Ok(answers)
     }
 
@@ -193,6 +205,7 @@ impl Reserved<'_> {
                 None => continue,
             };
             if self.core.queues.backlog(*tenant).saturating_add(*count) > most {
+                self.core.meters.throttled_backlog.increment(1);
                 return Err(Error::throttled(format!("the tenant's backlog of {most} is full")));
             }
         }

@@ -11,6 +11,8 @@ pub struct Stats {
     pub in_flight: u64,
     /// Attempts that may run at once.
     pub slots: u64,
+    /// Worker processes that can run attempts at this moment.
+    pub workers: u64,
     /// Tenants with something waiting or in flight.
     pub tenants_active: u64,
     /// Settled results whose result event is not yet published.

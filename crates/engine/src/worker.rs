@@ -89,7 +89,7 @@ impl Core {
         match self.store.finish(finish).await {
             Ok(outbox) => {
                 self.bodies.remove(&waiting.invocation);
-                metrics::counter!("sublet_invocations_ended_total", "state" => state.as_str()).increment(1);
+                self.meters.ended_unstarted(state);
                 self.queues.freed(|scheduler| scheduler.not_started(&waiting));
                 if outbox.is_some() {
                     // Rare enough that the outbox may read it back.
@@ -118,10 +118,14 @@ impl Core {
         self.leases.bind(&claim.lease, task);
     }
 
-    #[tracing::instrument(name = "engine.worker.attempt", level = "debug", skip_all, fields(invocation.id = %lease.invocation))]
+    #[tracing::instrument(name = "engine.worker.attempt", level = "debug", skip_all, fields(
+        invocation.id = %lease.invocation,
+        trace.id = prepared.work.trace_context.as_ref().map(TraceContext::trace_id_text),
+    ))]
     async fn attempt(self: &Arc<Core>, prepared: Box<Prepared>, lease: Lease, started: Timestamp) {
         let Prepared { waiting, work, code, policy } = *prepared;
         let is_alone = waiting.crashed > 0;
+        self.meters.started(waiting.due, started);
         let trace = self.attempt_context(work.trace_context.as_ref(), waiting.invocation, lease.token);
         let start_ns = trace.as_ref().map_or(0, |_| self.clock.now_ns());
         let (version, runnable, report) = match code {
@@ -139,9 +143,12 @@ impl Core {
             let spent = Spent { waiting: &waiting, start_ns, version, runnable: runnable.as_deref(), report: &report };
             self.record_attempt(context, work.trace_context.as_ref(), lease.token, &spent)
         });
-        metrics::counter!("sublet_attempts_total", "outcome" => report.outcome.as_str()).increment(1);
+        self.meters.attempt(&report);
         let next = retry::after_attempt(report.outcome, &policy, &waiting, ended, self.chance.bits32());
         let is_final = !matches!(next, Next::Retry { .. });
+        if matches!(next, Next::DeadLetter(_)) {
+            self.meters.dead_letters.increment(1);
+        }
         let message = matches!(next, Next::DeadLetter(_)).then(|| MessageId::from_raw(self.chance.id(ended)));
         let end = attempt_end(&report, version, started, ended);
         let settle = Settle { lease, end, next, announce: is_final, message };
@@ -241,7 +248,7 @@ impl Core {
                 self.outbox.announce(line_of(line, settled.attempt, settle, waiting, depth));
             }
             Err(error) => {
-                metrics::counter!("sublet_settles_refused_total").increment(1);
+                self.meters.settles_refused.increment(1);
                 tracing::info!(invocation.id = %waiting.invocation, %error, "an attempt was not recorded");
                 if is_repeated {
                     // The answer of an earlier try may have been lost, and its outbox line be there.

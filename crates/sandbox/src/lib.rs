@@ -49,4 +49,9 @@ pub trait Sandbox: Send + Sync + 'static {
 
     /// Attempts that may run at once.
     fn slots(&self) -> usize;
+
+    /// Processes that could take an attempt at this moment; 0 while every one of them is gone.
+    fn workers(&self) -> usize {
+        1
+    }
 }

@@ -1,6 +1,7 @@
 //! What happens to every request and every answer, whichever handler is between: a request id, the rendering of
 //! problems, the one log line of a failure, a few headers, the counters.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -9,14 +10,18 @@ use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use sublet_model::TraceContext;
+
 use crate::auth::AppState;
+use crate::metric::http;
 use crate::origin::{Peer, origin_of};
 use crate::problem::Problem;
+use crate::trace;
 use crate::visit::Visit;
 
 /// Names one request, in its answer (`x-request-id`), in its problem and in the log.
 #[derive(Debug, Clone)]
-pub(crate) struct RequestId(pub(crate) String);
+pub(crate) struct RequestId(pub(crate) Arc<str>);
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -30,7 +35,7 @@ impl RequestId {
         let mut mixed = count.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(*SALT);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        RequestId(format!("req_{:016x}", mixed ^ (mixed >> 31)))
+        RequestId(format!("req_{:016x}", mixed ^ (mixed >> 31)).into())
     }
 }
 
@@ -43,10 +48,14 @@ pub(crate) async fn wrap(State(state): State<AppState>, mut request: Request, ne
     let visit = Visit::new(id.clone(), origin_of(peer, request.headers(), state.trusted_proxies()));
     request.extensions_mut().insert(id.clone());
     request.extensions_mut().insert(visit.clone());
+    // Only somebody who reads these lines pays for them.
+    let is_change = matches!(method, "PUT" | "PATCH" | "DELETE");
+    let told = (is_change || tracing::enabled!(tracing::Level::DEBUG)).then(|| trace::of(request.headers()));
 
     let mut response = next.run(request).await;
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        let route = path.as_ref().map_or("none", MatchedPath::as_str);
+    let route = path.as_ref().map_or("none", MatchedPath::as_str);
+    let failed = response.extensions_mut().remove::<Problem>();
+    if let Some(problem) = failed {
         log(&problem, &id, method, route);
         // What the handler said in headers stays.
         let said = std::mem::take(response.headers_mut());
@@ -55,7 +64,20 @@ pub(crate) async fn wrap(State(state): State<AppState>, mut request: Request, ne
             response.headers_mut().entry(name).or_insert_with(|| value.clone());
         }
     }
-    count(method, path.as_ref(), response.status().as_u16(), started);
+    if let Some(trace) = &told {
+        let line = Line {
+            id: &id,
+            method,
+            route,
+            status: response.status().as_u16(),
+            is_change,
+            visit: &visit,
+            trace: trace.as_ref(),
+            started,
+        };
+        line.write();
+    }
+    http::count(method, route, response.status().as_u16(), started.elapsed().as_secs_f64());
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         headers.insert(X_REQUEST_ID, value);
@@ -73,6 +95,45 @@ pub(crate) async fn wrap(State(state): State<AppState>, mut request: Request, ne
     response
 }
 
+/// What is said of every answer: changes to how the node is set up at `info`, of which there are few, and all else, of
+/// which there are as many as callers please, at `debug`.
+struct Line<'a> {
+    id: &'a RequestId,
+    method: &'static str,
+    route: &'a str,
+    status: u16,
+    is_change: bool,
+    visit: &'a Visit,
+    trace: Option<&'a TraceContext>,
+    started: Instant,
+}
+
+impl Line<'_> {
+    fn write(&self) {
+        let Line { id, method, route, status, is_change, .. } = self;
+        let key = self.visit.key().map(tracing::field::display);
+        let trace = self.trace.map(TraceContext::trace_id_text);
+        let duration_ms = self.started.elapsed().as_secs_f64() * 1e3;
+        // A macro, because the level of a line is part of the place it is written at.
+        macro_rules! write_at {
+            ($level:ident) => {
+                tracing::$level!(
+                    request.id = &*id.0,
+                    http.method = method,
+                    http.route = route,
+                    http.status = status,
+                    duration_ms,
+                    key.id = key,
+                    trace.id = trace,
+                    "request {}: {method} {route} was answered {status}",
+                    id.0
+                )
+            };
+        }
+        if *is_change { write_at!(info) } else { write_at!(debug) }
+    }
+}
+
 /// A failure of ours is logged here, by whoever renders it, and nowhere else; a function's is in the tenant's log, a caller's is the caller's.
 pub(crate) fn log(problem: &Problem, id: &RequestId, method: &'static str, route: &str) {
     let status = problem.status().as_u16();
@@ -80,7 +141,7 @@ pub(crate) fn log(problem: &Problem, id: &RequestId, method: &'static str, route
     let detail = problem.detail();
     match status {
         500 => tracing::error!(
-            request.id = id.0,
+            request.id = &*id.0,
             http.method = method,
             http.route = route,
             http.status = status,
@@ -88,7 +149,7 @@ pub(crate) fn log(problem: &Problem, id: &RequestId, method: &'static str, route
             id.0
         ),
         501.. if problem.is_ours() => tracing::warn!(
-            request.id = id.0,
+            request.id = &*id.0,
             http.method = method,
             http.route = route,
             http.status = status,
@@ -96,7 +157,7 @@ pub(crate) fn log(problem: &Problem, id: &RequestId, method: &'static str, route
             id.0
         ),
         _ => tracing::debug!(
-            request.id = id.0,
+            request.id = &*id.0,
             http.method = method,
             http.route = route,
             http.status = status,
@@ -104,21 +165,6 @@ pub(crate) fn log(problem: &Problem, id: &RequestId, method: &'static str, route
             id.0
         ),
     }
-}
-
-/// Labels come from our own route table, so that their number is bounded whatever clients send.
-fn count(method: &'static str, path: Option<&MatchedPath>, status: u16, started: Instant) {
-    let route = path.map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
-    let class = match status {
-        100..=199 => "1xx",
-        200..=299 => "2xx",
-        300..=399 => "3xx",
-        400..=499 => "4xx",
-        _ => "5xx",
-    };
-    metrics::counter!("sublet_http_requests_total", "method" => method, "route" => route.clone(), "status" => class)
-        .increment(1);
-    metrics::histogram!("sublet_http_request_seconds", "route" => route).record(started.elapsed().as_secs_f64());
 }
 
 fn method_label(method: &Method) -> &'static str {

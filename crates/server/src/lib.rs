@@ -49,6 +49,7 @@ mod visit;
 mod webhook;
 
 pub use auth::{AppState, Failures, Secret, ServerConfig, ensure_operator_key};
+pub use metric::{install_metrics, render_metrics};
 pub use origin::Network;
 pub use serve::{serve, serve_metrics};
 pub use tls::{Reload, Tls, TlsFiles};

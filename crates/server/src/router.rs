@@ -14,7 +14,7 @@ use crate::{
 
 pub(crate) fn router(state: AppState) -> Result<Router, Error> {
     // Before the first request, so that it is counted.
-    metric::recorder();
+    metric::install_metrics();
     let (routes, document) = OpenApiRouter::with_openapi(openapi::head())
         .merge(event::routes())
         .merge(stream::routes())

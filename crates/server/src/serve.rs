@@ -23,6 +23,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::auth::AppState;
+use crate::metric;
 use crate::origin::Peer;
 use crate::router::{metrics_router, router};
 use crate::tls::Tls;
@@ -61,6 +62,9 @@ pub async fn serve(
     let mut upkeep = JoinSet::new();
     let kept = state.clone();
     upkeep.spawn(async move { kept.keep_keys().await });
+    upkeep.spawn(metric::keep_up());
+    let beating = state.clone();
+    upkeep.spawn(async move { beating.keep_beating().await });
     if let Some(tls) = state.tls().cloned() {
         let kept = state.clone();
         upkeep.spawn(async move { tls.watch(|| kept.clock().now()).await });

@@ -37,7 +37,7 @@ pub(crate) fn end(
         ("http.route", SpanValue::Word(route)),
         ("http.response.status_code", SpanValue::Number(i64::from(status))),
         ("url.scheme", SpanValue::Word("http")),
-        ("sublet.request.id", SpanValue::Text(id.0.clone())),
+        ("sublet.request.id", SpanValue::Text(id.0.to_string())),
     ];
     // A refusal is the caller's, and no error of the server's span.
     let error = (status >= 500).then(|| status.to_string());

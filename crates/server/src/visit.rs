@@ -5,7 +5,7 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use sublet_model::{Name, TenantId};
+use sublet_model::{KeyId, Name, TenantId};
 
 use crate::edge::RequestId;
 use crate::origin::Origin;
@@ -22,6 +22,7 @@ pub(crate) struct Visit(Arc<Known>);
 struct Known {
     id: RequestId,
     origin: Origin,
+    key: OnceLock<KeyId>,
     allowance: OnceLock<Allowance>,
     about: OnceLock<(TenantId, Name)>,
 }
@@ -38,7 +39,7 @@ pub(crate) struct Allowance {
 
 impl Visit {
     pub(crate) fn new(id: RequestId, origin: Origin) -> Visit {
-        Visit(Arc::new(Known { id, origin, allowance: OnceLock::new(), about: OnceLock::new() }))
+        Visit(Arc::new(Known { id, origin, key: OnceLock::new(), allowance: OnceLock::new(), about: OnceLock::new() }))
     }
 
     pub(crate) fn id(&self) -> &RequestId {
@@ -47,6 +48,15 @@ impl Visit {
 
     pub(crate) fn origin(&self) -> Origin {
         self.0.origin
+    }
+
+    /// Whose key let it in.
+    pub(crate) fn note_key(&self, key: KeyId) {
+        let _ = self.0.key.set(key);
+    }
+
+    pub(crate) fn key(&self) -> Option<KeyId> {
+        self.0.key.get().copied()
     }
 
     pub(crate) fn note_allowance(&self, allowance: Allowance) {

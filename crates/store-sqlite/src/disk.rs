@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use rustix::fs::{FlockOperation, flock, statvfs};
 use sublet_model::Error;
+use sublet_store::Room;
 
 use crate::option::RESERVE_CHECK_EVERY;
 
@@ -66,8 +67,18 @@ pub(crate) fn preallocate_log(dir: &Path, bytes: u64) -> Result<(), Error> {
 }
 
 pub(crate) fn has_room(dir: &Path, bytes: u64) -> bool {
-    // A file system that does not say how full it is cannot be watched; its writes still fail honestly.
-    statvfs(dir).map_or(true, |stat| stat.f_bavail.saturating_mul(stat.f_frsize) >= bytes)
+    free(dir).is_none_or(|free| free >= bytes)
+}
+
+/// What the file system and the log say now.
+pub(crate) fn room(dir: &Path, reserve_bytes: u64) -> Room {
+    let log_bytes = std::fs::metadata(dir.join(WAL_FILE)).map_or(0, |log| log.len());
+    Room { free_bytes: free(dir), reserve_bytes, log_bytes }
+}
+
+/// A file system that does not say how full it is cannot be watched; its writes still fail honestly.
+fn free(dir: &Path) -> Option<u64> {
+    statvfs(dir).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 /// Whether there is room to accept more, looked at once a second at most.

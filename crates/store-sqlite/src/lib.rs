@@ -25,6 +25,7 @@ mod ledger;
 mod listing;
 mod maintain;
 mod message;
+mod meter;
 mod option;
 mod partition;
 mod queue;

@@ -9,13 +9,13 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags};
 use sublet_model::{Error, Timestamp};
-use sublet_store::Store;
+use sublet_store::{Room, Store};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::answer::Answerer;
 use crate::body::Bodies;
 use crate::command::{Batch, Command, Verb};
-use crate::disk::{DATABASE_FILE, DirectoryLock, Reserve, preallocate_log};
+use crate::disk::{self, DATABASE_FILE, DirectoryLock, Reserve, preallocate_log};
 use crate::fail::{Fail, Outcome};
 use crate::identity::Identities;
 use crate::ledger::LedgerMemory;
@@ -38,6 +38,8 @@ pub struct SqliteStore {
     readers: Readers,
     closed: AtomicBool,
     writer: Mutex<Option<JoinHandle<()>>>,
+    dir: PathBuf,
+    reserve_bytes: u64,
 }
 
 /// Read connections, each used by one call at a time.
@@ -89,6 +91,8 @@ impl SqliteStore {
             readers,
             closed: AtomicBool::new(false),
             writer: Mutex::new(Some(thread)),
+            dir: dir.to_owned(),
+            reserve_bytes: options.reserve_bytes,
         }))
     }
 
@@ -245,6 +249,10 @@ impl Store for SqliteStore {
 
     async fn greatest_id(&self) -> Result<i64, Error> {
         self.read(state::greatest_handed_in).await
+    }
+
+    fn room(&self) -> Option<Room> {
+        Some(disk::room(&self.dir, self.reserve_bytes))
     }
 
     async fn flush(&self) -> Result<(), Error> {

@@ -18,6 +18,7 @@ use crate::disk::DirectoryLock;
 use crate::fail::Fail;
 use crate::hot::Hot;
 use crate::ledger;
+use crate::meter::Meters;
 use crate::option::{
     BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, CHECKPOINT_GAP, CHECKPOINT_GAP_LONG, CHECKPOINT_PAGES, LEDGER_ROUND_EVERY,
     LEDGER_SLICE_EVERY,
@@ -68,6 +69,7 @@ pub(crate) fn run(start: Start, ready: &SyncSender<Result<(), Error>>) {
         log_pages_max,
         log_pages: 0,
         ledger_flushed,
+        meters: Meters::new(),
         broken: None,
     };
     let closed = writer.write_on();
@@ -90,6 +92,7 @@ struct Writer<'c> {
     /// Pages in the log that are not yet in the database.
     log_pages: u64,
     ledger_flushed: Instant,
+    meters: Meters,
     /// Why nothing is written any more.
     broken: Option<String>,
 }
@@ -288,8 +291,10 @@ impl Writer<'_> {
             shared: &self.shared,
             after: After::default(),
         };
+        let began = Instant::now();
         let done = write(&mut batch, commands, flush_ledger);
         let after = batch.after;
+        self.meters.committed(commands.len(), flush_ledger, began.elapsed());
         match done {
             Ok(()) => {
                 if flush_ledger {
@@ -363,7 +368,10 @@ impl Writer<'_> {
         if self.broken.is_some() {
             return;
         }
-        match self.log_command("PRAGMA wal_checkpoint(PASSIVE)") {
+        let began = Instant::now();
+        let left = self.log_command("PRAGMA wal_checkpoint(PASSIVE)");
+        self.meters.checkpoint_seconds.record(began.elapsed().as_secs_f64());
+        match left {
             // A reader that holds an old snapshot keeps pages back: try again in a long gap, not at once.
             Ok(left) => self.log_pages = left.min(CHECKPOINT_PAGES - 1),
             Err(error) => tracing::warn!(error = %error, "a checkpoint failed; it is tried again"),

@@ -53,6 +53,23 @@ pub use registry::{
 pub use shard::{Ownership, SHARDS, ShardId, shard_of};
 pub use webhook::{Disabled, DisabledReason, WebhookRecord, WebhookSecret, WebhookSpec};
 
+/// What a store on a disk has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes that may still be written to the file system; `None` when it does not say.
+    pub free_bytes: Option<u64>,
+    /// Publishing is refused while there are fewer.
+    pub reserve_bytes: u64,
+    /// Bytes of the write-ahead log.
+    pub log_bytes: u64,
+}
+
+impl Room {
+    pub fn is_reserve_reached(&self) -> bool {
+        self.free_bytes.is_some_and(|free| free < self.reserve_bytes)
+    }
+}
+
 /// Everything the engine needs kept. A backend implements the parts.
 #[async_trait]
 pub trait Store:
@@ -68,6 +85,11 @@ pub trait Store:
     ///
     /// Contract: includes every row committed before the call.
     async fn greatest_id(&self) -> Result<i64, Error>;
+
+    /// The room there is, for readiness and metrics; `None` for a store that has no disk of its own.
+    fn room(&self) -> Option<Room> {
+        None
+    }
 
     /// Waits until everything handed over before this call is durable.
     async fn flush(&self) -> Result<(), Error>;

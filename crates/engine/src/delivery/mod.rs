@@ -231,7 +231,7 @@ impl Core {
             latency_ms: self.clock.now().since(at),
             response: answer.response.clone(),
         };
-        metrics::counter!("sublet_deliveries_total", "outcome" => outcome(next)).increment(1);
+        self.meters.delivery(outcome(next), attempt.latency_ms);
         if matches!(next, DeliveryNext::DeadLetter { .. } | DeliveryNext::Dropped { .. }) {
             tracing::warn!(delivery.id = %delivery.id, "{} to {} was given up", delivery.id, delivery.webhook);
         }
@@ -265,6 +265,9 @@ fn note(lines: &mut Lines, ended: Ended, now: Timestamp) {
         lines.arrive(PendingDelivery { due, ..ended.started.delivery }, now);
     }
 }
+
+/// What a try may come to, as metrics say it.
+pub(crate) const DELIVERY_OUTCOMES: [&str; 4] = ["delivered", "retried", "failed", "dropped"];
 
 fn outcome(next: DeliveryNext) -> &'static str {
     match next {

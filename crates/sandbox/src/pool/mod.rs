@@ -261,4 +261,8 @@ impl Sandbox for Pool {
     fn slots(&self) -> usize {
         self.slots
     }
+
+    fn workers(&self) -> usize {
+        self.roster.pids().len()
+    }
 }

@@ -66,7 +66,10 @@ impl Roster {
     }
 
     pub(super) async fn launch(&self) -> Result<Connection, ConnectionError> {
-        self.launcher.launch(Role::Runner { slots: self.slots_per_worker }).await
+        let launched = self.launcher.launch(Role::Runner { slots: self.slots_per_worker }).await;
+        let result = if launched.is_ok() { "ready" } else { "failed" };
+        metrics::counter!("sublet_worker_starts_total", "result" => result).increment(1);
+        launched
     }
 
     /// Sends the job to the worker that suits best: the image's own seat, else one that has it loaded, unless another is
@@ -182,6 +185,7 @@ impl Roster {
         let lost = worker.close();
         if let Some(fault) = fault {
             let pid = worker.pid;
+            metrics::counter!("sublet_worker_faults_total").increment(1);
             tracing::warn!(
                 worker.pid = pid,
                 attempts.lost = lost,

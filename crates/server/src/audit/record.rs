@@ -98,7 +98,7 @@ async fn around(state: AppState, operation: String, request: Request, next: Next
         operation,
         target: target_of(&parts),
         tenant: about(&state, &admitted, &path_tenant).await?,
-        request: visit.id().0.clone(),
+        request: visit.id().0.to_string(),
         from: visit.origin().address,
     };
     let id = store.begin_audit(line, begun).await?;

@@ -51,7 +51,6 @@ pub(crate) async fn admit(parts: &Parts, state: &AppState) -> Result<Admitted, P
         if let Some(from) = from {
             gate.failed(from, now);
         }
-        metrics::counter!("sublet_authentication_failures_total").increment(1);
         Problem::unauthorized("this key is not known")
     };
     // What cannot be a key costs no look-up.
@@ -87,11 +86,15 @@ pub(crate) async fn admit(parts: &Parts, state: &AppState) -> Result<Admitted, P
             return Err(Problem::unauthorized(&format!("this secret was replaced and stopped working at {at}")));
         }
     }
+    if let Some(visit) = visit {
+        visit.note_key(key.id);
+    }
     let allowance = gate.take(&key, now);
     if let (Ok(Some(known)) | Err(known), Some(visit)) = (allowance, visit) {
         visit.note_allowance(known);
     }
     if let Err(allowance) = allowance {
+        metrics::counter!("sublet_throttled_total", "reason" => "key").increment(1);
         return Err(Problem::throttled("this key's rate is used up for now", allowance.next_s));
     }
     if let Some(from) = from {

@@ -6,13 +6,14 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use sublet_engine::{Engine, Viewer};
 use sublet_model::{KeyId, Name, PriceSheet, Timestamp};
-use sublet_store::{KeyScope, KeyUse, Page, Standing, Store, TenantRecord};
+use sublet_store::{KeyScope, KeyUse, Standing, Store, TenantRecord};
 use tokio::sync::watch;
 
 use super::admit::{Admitted, admit};
 use super::state::AppState;
 use crate::problem::Problem;
 use crate::visit::Visit;
+use crate::{health, metric};
 
 /// Any valid key.
 pub(crate) struct Caller {
@@ -151,12 +152,12 @@ impl TenantScope {
 }
 
 impl Open {
-    pub(crate) fn stats(&self) -> sublet_engine::Stats {
-        self.0.engine().stats()
+    pub(crate) fn metrics(&self) -> String {
+        metric::render_metrics(&self.0.0)
     }
 
-    pub(crate) fn is_stopping(&self) -> bool {
-        *self.0.0.inner.stopping.borrow()
+    pub(crate) fn health(&self) -> Vec<health::Check> {
+        health::health(self.0.engine(), &self.0.0.inner.pulse)
     }
 
     /// When the TLS certificate in use ends, where there is one.
@@ -164,9 +165,9 @@ impl Open {
         self.0.0.tls().map(|tls| tls.expires())
     }
 
-    /// Whether the store answers, by a question that costs next to nothing.
-    pub(crate) async fn store_answers(&self) -> bool {
-        self.0.engine().store().tenants(Page::new(None, 1)).await.is_ok()
+    pub(crate) async fn readiness(&self) -> Vec<health::Check> {
+        let is_stopping = *self.0.0.inner.stopping.borrow();
+        health::readiness(self.0.engine(), &self.0.0.inner.pulse, is_stopping).await
     }
 }
 

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sublet_engine::{Directory, Engine};
+use sublet_engine::{Directory, Engine, Stats};
 use sublet_model::{Clock, PriceSheet, SystemClock};
 use sublet_store::Store;
 use tokio::sync::watch;
 
 use super::admit::Admitted;
 use super::gate::{Failures, Gate};
+use crate::health::Pulse;
 use crate::origin::Network;
 use crate::problem::Problem;
 use crate::tls::Tls;
@@ -62,17 +63,23 @@ pub(super) struct Inner {
     pub(super) gate: Gate,
     /// Becomes true when the server stops: streams end then.
     pub(super) stopping: watch::Sender<bool>,
+    pub(super) pulse: Pulse,
 }
 
 impl AppState {
     pub fn new(engine: Engine, config: ServerConfig) -> AppState {
         let gate = Gate::new(config.failures);
-        AppState { inner: Arc::new(Inner { engine, config, gate, stopping: watch::Sender::new(false) }) }
+        let (stopping, pulse) = (watch::Sender::new(false), Pulse::default());
+        AppState { inner: Arc::new(Inner { engine, config, gate, stopping, pulse }) }
     }
 
     // For what runs around the handlers; handlers have the extractors.
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         self.inner.engine.store()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.inner.engine.stats()
     }
 
     pub(crate) fn registry(&self) -> &Directory {
@@ -104,6 +111,11 @@ impl AppState {
 
     pub(crate) fn tls(&self) -> Option<&Tls> {
         self.inner.config.tls.as_ref()
+    }
+
+    /// Runs for as long as the server.
+    pub(crate) async fn keep_beating(&self) {
+        self.inner.pulse.keep_beating().await;
     }
 
     pub(crate) fn end_within(&self) -> Duration {

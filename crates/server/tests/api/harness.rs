@@ -91,6 +91,7 @@ impl Api {
         faults: Arc<dyn Faults>,
         config: ServerConfig,
     ) -> Api {
+        sublet_server::install_metrics();
         let store = MemoryStore::with_faults(faults);
         let sandbox = Arc::new(Script::new());
         let parts = EngineParts {

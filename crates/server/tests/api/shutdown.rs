@@ -49,8 +49,13 @@ async fn what_does_not_finish_in_time_is_broken_off() {
 #[tokio::test]
 async fn a_draining_node_is_alive_and_not_ready() {
     let api = Api::start().await;
-    assert_eq!(api.get("/readyz").await.expect(200), json!({"status": "ready"}));
+    let ready = api.get("/readyz").await.expect(200);
+    assert_eq!(ready["status"], "ready");
+    let names: Vec<&str> = ready["checks"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["drain", "runtime", "engine", "store", "disk", "workers", "shards"]);
     api.engine.drain(Duration::from_secs(5)).await;
-    assert_eq!(api.get("/readyz").await.expect(503), json!({"status": "draining"}));
-    assert_eq!(api.get("/healthz").await.expect(200), json!({"status": "ok"}));
+    let draining = api.get("/readyz").await.expect(503);
+    assert_eq!(draining["status"], "draining");
+    assert_eq!(draining["checks"][0], json!({"name": "drain", "ok": false, "reason": "the node is ending"}));
+    assert_eq!(api.get("/healthz").await.expect(200)["status"], "ok");
 }
