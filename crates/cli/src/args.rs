@@ -54,6 +54,9 @@ pub(crate) enum Command {
     Serve(command::serve::Options),
     /// Run the to-do SaaS with three tenants on this machine
     Demo(crate::demo::Options),
+    /// Check a configuration, or print the default one
+    #[command(subcommand)]
+    Config(command::config::Command),
     /// Say which layers of isolation this machine allows
     Doctor(command::doctor::Options),
     /// Copy everything that is kept to a folder, while the server runs

@@ -2,8 +2,10 @@
 //!
 //! The default file is the reference and the source of the defaults at once, so it cannot rot.
 
+mod blame;
 mod server;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -24,6 +26,7 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     pub(crate) audit: Audit,
     pub(crate) metrics: Metrics,
+    pub(crate) telemetry: Telemetry,
     pub(crate) prices: PriceSheet,
 }
 
@@ -63,6 +66,21 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Telemetry {
+    /// Empty: nothing is sent.
+    pub(crate) otlp_endpoint: String,
+    pub(crate) otlp_headers: BTreeMap<String, String>,
+    pub(crate) service_name: String,
+    pub(crate) sample_ratio: f64,
+    pub(crate) metrics_interval: Millis,
+}
+
+/// Between two exports of metrics.
+const METRICS_INTERVAL_MIN: Millis = Millis(1_000);
+const METRICS_INTERVAL_MAX: Millis = Millis(3_600_000);
+const SERVICE_NAME_CHARS_MAX: usize = 128;
 const WORKERS_MAX: usize = 256;
 const SLOTS_PER_WORKER_MAX: usize = 512;
 /// Retention covers at least the greatest age a retry policy allows.
@@ -81,12 +99,21 @@ impl Config {
         Config::parse(&text).with_context(|| format!("in {place}"))
     }
 
-    fn parse(text: &str) -> Result<Config> {
-        let mut merged: Table = DEFAULT.parse().context("the default configuration is damaged")?;
-        overlay(&mut merged, text.parse()?);
-        // Through text once more, so that an error shows the key and its line.
-        let config: Config = toml::from_str(&toml::to_string(&merged)?)?;
-        config.validate()?;
+    pub(crate) fn parse(text: &str) -> Result<Config> {
+        let config: Config = match merged(text)?.try_into() {
+            Ok(config) => config,
+            Err(error) => match blame::mistakes(text).as_slice() {
+                [] => return Err(error.into()),
+                mistakes => bail!("{}", mistakes.join("\n")),
+            },
+        };
+        config.validate().map_err(|error| match error.to_string().split_once(' ') {
+            Some((key, _)) => match blame::line_of(text, key) {
+                Some(line) => anyhow::anyhow!("line {line}: {error}"),
+                None => error,
+            },
+            None => error,
+        })?;
         Ok(config)
     }
 
@@ -108,8 +135,31 @@ impl Config {
         if self.store.retention < RETENTION_MIN {
             bail!("store.retention must be at least {RETENTION_MIN}, not {}", self.store.retention);
         }
+        let telemetry = &self.telemetry;
+        if !(0.0..=1.0).contains(&telemetry.sample_ratio) {
+            bail!("telemetry.sample_ratio must be 0 to 1, not {}", telemetry.sample_ratio);
+        }
+        if !(METRICS_INTERVAL_MIN..=METRICS_INTERVAL_MAX).contains(&telemetry.metrics_interval) {
+            let given = telemetry.metrics_interval;
+            bail!("telemetry.metrics_interval must be {METRICS_INTERVAL_MIN} to {METRICS_INTERVAL_MAX}, not {given}");
+        }
+        let chars = telemetry.service_name.chars().count();
+        if chars == 0 || chars > SERVICE_NAME_CHARS_MAX {
+            bail!("telemetry.service_name must have 1 to {SERVICE_NAME_CHARS_MAX} characters");
+        }
         Ok(())
     }
+}
+
+fn defaults() -> Result<Table> {
+    DEFAULT.parse().context("the default configuration is damaged")
+}
+
+/// The defaults with `text` on top.
+pub(crate) fn merged(text: &str) -> Result<Table> {
+    let mut merged = defaults()?;
+    overlay(&mut merged, text.parse()?);
+    Ok(merged)
 }
 
 /// Tables merge, everything else is replaced.

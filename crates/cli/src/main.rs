@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         match args.command {
             Command::Serve(options) => command::serve::run(options).await,
             Command::Demo(options) => demo::run(options).await,
+            Command::Config(command) => command::config::run(command, args.common.printer()),
             Command::Doctor(options) => command::doctor::run(options, args.common.printer()).await,
             Command::Backup(options) => command::backup::run(options, args.common.printer()),
             Command::Restore(options) => command::restore::run(options, args.common.printer()),

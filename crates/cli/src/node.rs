@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use sublet_engine::{Engine, EngineConfig, EngineParts};
+use sublet_engine::{Engine, EngineConfig, EngineParts, Tracing};
 use sublet_model::SystemClock;
 use sublet_sandbox::pool::{Pool, PoolConfig};
 use sublet_store::{CodeStore, Store};
@@ -29,7 +29,10 @@ pub(crate) struct Node {
 
 impl Node {
     /// Opens everything below the data folder, which is made, readable by its owner alone, if it is not there.
-    pub(crate) async fn start(config: &Config) -> Result<Node> {
+    /// `tracing`: where the spans of what it does go.
+    pub(crate) async fn start(config: &Config, tracing: Tracing) -> Result<Node> {
+        // What counts takes its handles when it is made.
+        sublet_server::install_metrics();
         let data = config.store.data.as_path();
         own_folder(data)?;
         let options = SqliteOptions { reserve_bytes: config.store.disk_reserve.0, ..SqliteOptions::default() };
@@ -48,7 +51,7 @@ impl Node {
                 ..EngineConfig::default()
             },
         };
-        let engine = Engine::start(parts).await?;
+        let engine = Engine::start_traced(parts, tracing).await?;
         Ok(Node { engine, store, pool })
     }
 

@@ -51,7 +51,7 @@ pub(crate) fn router(state: AppState) -> Result<Router, Error> {
 
 /// What is served on an address of its own, when the metrics have one.
 pub(crate) fn metrics_router(state: AppState) -> Router {
-    metric::recorder();
+    metric::install_metrics();
     let (routes, _) = OpenApiRouter::new().merge(health::routes()).merge(metric::routes()).split_for_parts();
     routes
         .fallback(async || Problem::not_found("path"))

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod delivery;
 pub(crate) mod deploy;
 pub(crate) mod dlq;

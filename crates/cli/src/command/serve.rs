@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::node::Node;
 use crate::notify;
 use crate::operator_key;
-use crate::telemetry;
+use crate::telemetry::{self, otlp};
 
 /// What a second signal ends the process with: the shell's number for SIGTERM.
 const EXIT_AT_ONCE: i32 = 143;
@@ -49,7 +49,13 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let config = configure(options)?;
-    telemetry::start(&config.log)?;
+    telemetry::log::start(&config.log)?;
+    // Before the exporter counts what it drops.
+    sublet_server::install_metrics();
+    let mut exporter = match otlp::Setting::from_process(&config.telemetry)? {
+        Some(setting) => Some(otlp::Exporter::start(setting)?),
+        None => None,
+    };
     let mut signals = Signals::new()?;
     raise_open_files();
 
@@ -67,7 +73,8 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     if !address.ip().is_loopback() && tls.is_none() {
         tracing::warn!("listening on {address} without TLS");
     }
-    let node = Node::start(&config).await?;
+    let tracing = exporter.as_ref().map(otlp::Exporter::tracing).unwrap_or_default();
+    let node = Node::start(&config, tracing).await?;
     let made = ensure_operator_key(node.store.as_ref(), given.as_deref(), SystemClock.now()).await?;
     if let Some(key) = made {
         println!("operator key (shown once, keep it): {}", key.reveal());
@@ -88,6 +95,9 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         ..ServerConfig::default()
     };
     let state = AppState::new(node.engine.clone(), server);
+    if let Some(exporter) = &mut exporter {
+        exporter.watch(state.clone());
+    }
     if let Some(listener) = metrics {
         tracing::info!("metrics on http://{}", listener.local_addr()?);
         tokio::spawn(sublet_server::serve_metrics(listener, state.clone()));
@@ -102,7 +112,12 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         });
     };
     sublet_server::serve(listener, state, stop).await?;
-    node.drain(config.server.drain.duration()).await?;
+    let drained = node.drain(config.server.drain.duration()).await;
+    // Last, so that it carries what the drain settled.
+    if let Some(exporter) = exporter {
+        exporter.finish().await;
+    }
+    drained?;
     tracing::info!("ended");
     Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,7 @@
 
 mod backup;
 mod bench;
+mod config_check;
 mod crash;
 mod drain;
 mod exit_code;
@@ -11,4 +12,5 @@ mod scene;
 mod secure;
 mod snippets;
 mod story;
+mod telemetry;
 mod terminal;
