@@ -211,12 +211,16 @@ impl Local {
         // SAFETY: compiled just above.
         let initializer = unsafe { Initializer::new(&code.init) }.unwrap_or_else(|error| panic!("{error}"));
         let raw = initializer.evaluate(&request(TODO)).unwrap_or_else(|failure| panic!("{failure:?}"));
-        let file = rustix::fs::memfd_create("image", rustix::fs::MemfdFlags::CLOEXEC).expect("a memory file");
-        let bytes = seal_image(&raw).unwrap_or_else(|error| panic!("{error}"));
-        let file = std::fs::File::from(file);
-        std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 0).expect("an image");
+        let bytes = seal_image(&raw, &code.base).unwrap_or_else(|error| panic!("{error}"));
+        let memory_file = |bytes: &[u8]| {
+            let file = rustix::fs::memfd_create("image", rustix::fs::MemfdFlags::CLOEXEC).expect("a memory file");
+            let file = std::fs::File::from(file);
+            std::os::unix::fs::FileExt::write_all_at(&file, bytes, 0).expect("room for it");
+            file
+        };
+        let (file, base) = (memory_file(&bytes), memory_file(&code.base.module));
         // SAFETY: as above, with as many slots as a worker has.
-        let runner = unsafe { Runner::new(&code.run, IN_FLIGHT) }.unwrap_or_else(|error| panic!("{error}"));
+        let runner = unsafe { Runner::new(&code.run, base, IN_FLIGHT) }.unwrap_or_else(|error| panic!("{error}"));
         // SAFETY: sealed just above, and nobody else has the file.
         let image = unsafe { runner.load_image(file) }.unwrap_or_else(|error| panic!("{error}"));
         Local { runner, image, context: serde_json::to_vec(&context()).expect("JSON").into() }

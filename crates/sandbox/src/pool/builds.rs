@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 
 use super::connection::{Connection, ConnectionError, Outbox};
 use super::launch::Launcher;
-use crate::wasm::{RawSnapshot, engine_hash, seal_image};
+use crate::wasm::{RawSnapshot, seal_image};
 use crate::wire::{FROM_WORKER_BYTES_MAX, FromWorker, Role, SNAPSHOT_BYTES_MAX, ToWorker, build_frame_bytes_max};
 use crate::{Build, BuildError, BuildRequest, Image, Unavailable, ending};
 
@@ -37,13 +37,14 @@ impl Builds {
         // Closed when the pool is let go.
         let _turn = self.running.acquire().await.map_err(|_| Unavailable::Draining)?;
         let raw = self.evaluate(request).await?;
-        let sealed = tokio::task::spawn_blocking(move || seal_image(&raw).map(|bytes| (bytes, raw.log)));
+        let base = Arc::clone(&self.launcher.engine.base);
+        let sealed = tokio::task::spawn_blocking(move || seal_image(&raw, &base).map(|bytes| (bytes, raw.log)));
         let (bytes, log) = sealed.await.map_err(broken)?.map_err(|error| {
             // A builder that hands back what is no snapshot was taken over by the code in it.
             tracing::warn!(%error, "a builder's snapshot was refused");
             BuildError::Rejected(ending::build_crashed())
         })?;
-        Ok(Build { image: Image { bytes: bytes.into() }, engine_hash: engine_hash().to_owned(), log })
+        Ok(Build { image: Image { bytes: bytes.into() }, engine_hash: self.launcher.engine.hash.clone(), log })
     }
 
     /// In a builder, until it answers or its time is over; then the process is gone.

@@ -46,6 +46,13 @@ pub(super) struct Connection {
     pub(super) layers: Report,
 }
 
+/// What a process is to run, as sealed memory files.
+pub(super) struct Code {
+    pub(super) engine: Arc<OwnedFd>,
+    /// For one that runs attempts.
+    pub(super) base: Option<Arc<OwnedFd>>,
+}
+
 /// Frames on their way out. A file rides on the first byte of its parcel.
 #[derive(Default)]
 pub(super) struct Outbox {
@@ -119,7 +126,7 @@ impl Connection {
         spawner: &Spawner,
         orders: &Orders,
         role: Role,
-        engine: Arc<OwnedFd>,
+        code: Code,
     ) -> Result<Connection, ConnectionError> {
         let text = serde_json::to_string(orders).map_err(io::Error::other)?;
         let (process, socket) = spawner.spawn(text).await?;
@@ -131,7 +138,10 @@ impl Connection {
             layers: Report { layers: Vec::new() },
         };
         let mut outbox = Outbox::default();
-        outbox.push_with_file(&ToWorker::Hello { protocol: PROTOCOL, role }, engine);
+        outbox.push_with_file(&ToWorker::Hello { protocol: PROTOCOL, role }, code.engine);
+        if let Some(base) = code.base {
+            outbox.push_with_file(&ToWorker::Base, base);
+        }
         let greeted = tokio::time::timeout(READY_WITHIN, connection.greet(&mut outbox)).await;
         connection.layers = greeted.map_err(|_| ConnectionError::Late)??;
         check_layers(&connection.layers, &orders.plan.leave_out)?;

@@ -10,20 +10,25 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::config::StartError;
 use super::memory_file;
-use crate::wasm::{EngineCode, compile_engine, engine_hash};
+use crate::wasm::{Base, EngineCode, compile_engine, engine_hash};
 
 const HASH_BYTES: usize = 32;
 /// Bytes of the cache file; the engine takes a tenth of it.
 const CACHE_BYTES_MAX: u64 = 256 << 20;
 
-/// Both variants of the engine, ready to be passed on.
+/// The engine, ready to be passed on.
 pub(super) struct EngineFiles {
     pub(super) run: Arc<OwnedFd>,
     pub(super) init: Arc<OwnedFd>,
+    pub(super) base_module: Arc<OwnedFd>,
+    pub(super) base: Arc<Base>,
+    /// What images are made for.
+    pub(super) hash: String,
 }
 
 /// Takes seconds of CPU when the cache does not hold this engine: call it off the async threads.
@@ -47,7 +52,13 @@ pub(super) fn prepare(cache_dir: Option<&Path>) -> Result<EngineFiles, StartErro
     let file = |name, bytes: &[u8]| {
         memory_file::sealed(name, bytes).map(Arc::new).map_err(|error| StartError::Engine(error.to_string()))
     };
-    Ok(EngineFiles { run: file("sublet-engine", &code.run)?, init: file("sublet-engine-init", &code.init)? })
+    Ok(EngineFiles {
+        run: file("sublet-engine", &code.run)?,
+        init: file("sublet-engine-init", &code.init)?,
+        base_module: file("sublet-engine-base", &code.base.module)?,
+        hash: code.base.engine_hash(),
+        base: Arc::new(code.base),
+    })
 }
 
 fn read(path: &Path) -> Option<EngineCode> {
@@ -64,22 +75,30 @@ fn read(path: &Path) -> Option<EngineCode> {
     unpack(&bytes)
 }
 
-/// The content's hash, the length of the first variant, both variants.
+/// The content's hash, the base's pages, then each part behind its length.
 fn unpack(bytes: &[u8]) -> Option<EngineCode> {
     let (hash, content) = bytes.split_at_checked(HASH_BYTES)?;
     if Sha256::digest(content).as_slice() != hash {
         return None;
     }
-    let (length, code) = content.split_first_chunk::<8>()?;
-    let (run, init) = code.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-    Some(EngineCode { run: run.to_vec(), init: init.to_vec() })
+    let (pages, mut rest) = content.split_first_chunk::<4>()?;
+    let mut part = || {
+        let (length, behind) = rest.split_first_chunk::<8>()?;
+        let (part, behind) = behind.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+        rest = behind;
+        Some(part)
+    };
+    let (run, init) = (part()?.to_vec(), part()?.to_vec());
+    let (module, memory) = (Bytes::copy_from_slice(part()?), Bytes::copy_from_slice(part()?));
+    Some(EngineCode { run, init, base: Base { memory, memory_pages: u32::from_le_bytes(*pages), module } })
 }
 
 fn pack(code: &EngineCode) -> Vec<u8> {
-    let mut content = Vec::with_capacity(8 + code.run.len() + code.init.len());
-    content.extend_from_slice(&(code.run.len() as u64).to_le_bytes());
-    content.extend_from_slice(&code.run);
-    content.extend_from_slice(&code.init);
+    let mut content = code.base.memory_pages.to_le_bytes().to_vec();
+    for part in [&code.run[..], &code.init, &code.base.module, &code.base.memory] {
+        content.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        content.extend_from_slice(part);
+    }
     let mut bytes = Sha256::digest(&content).to_vec();
     bytes.append(&mut content);
     bytes
@@ -102,10 +121,10 @@ mod tests {
 
     #[test]
     fn a_kept_engine_with_one_byte_changed_is_not_used() {
-        let code = EngineCode { run: vec![1; 100], init: vec![2; 50] };
+        let base = Base { memory: vec![3; 20].into(), memory_pages: 7, module: vec![4; 30].into() };
+        let code = EngineCode { run: vec![1; 100], init: vec![2; 50], base };
         let bytes = pack(&code);
-        let back = unpack(&bytes).unwrap();
-        assert_eq!((back.run, back.init), (code.run, code.init));
+        assert_eq!(unpack(&bytes).unwrap(), code);
         for index in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[index] ^= 1;

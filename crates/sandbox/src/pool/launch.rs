@@ -6,7 +6,7 @@ use sublet_jail::{Action, Layer, Limits, Plan};
 use sublet_model::limit;
 
 use super::config::{OnRefused, PoolConfig};
-use super::connection::{Connection, ConnectionError};
+use super::connection::{Code, Connection, ConnectionError};
 use super::engine_files::EngineFiles;
 use super::process::Spawner;
 use super::worker::Worker;
@@ -18,7 +18,7 @@ const OPEN_FILES_MAX: u64 = 2048;
 
 pub(super) struct Launcher {
     pub(super) spawner: Spawner,
-    engine: EngineFiles,
+    pub(super) engine: EngineFiles,
     worker_memory_bytes: u64,
     insecure_no_jail: bool,
     on_refused: Action,
@@ -45,11 +45,13 @@ impl Launcher {
 
     /// A locked process, ready for its first message.
     pub(super) async fn launch(&self, role: Role) -> Result<Connection, ConnectionError> {
-        let (engine, memory_bytes) = match role {
-            Role::Runner { .. } => (&self.engine.run, self.worker_memory_bytes),
+        let files = &self.engine;
+        let (engine, base, memory_bytes) = match role {
+            Role::Runner { .. } => (&files.run, Some(Arc::clone(&files.base_module)), self.worker_memory_bytes),
             // The most that any function may have; the builder lowers it when it sees the package.
-            Role::Builder => (&self.engine.init, builder_ceiling_bytes(limit::MEMORY_MAX)),
+            Role::Builder => (&files.init, None, builder_ceiling_bytes(limit::MEMORY_MAX)),
         };
+        let code = Code { engine: Arc::clone(engine), base };
         let keep = vec![libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO, SOCKET];
         let mut plan = Plan::strict(memory_bytes, keep);
         plan.parent = Some(std::process::id());
@@ -58,6 +60,6 @@ impl Launcher {
             plan.leave_out = Layer::ALL.to_vec();
         }
         let orders = Orders { plan, on_refused: self.on_refused };
-        Connection::open(&self.spawner, &orders, role, Arc::clone(engine)).await
+        Connection::open(&self.spawner, &orders, role, code).await
     }
 }

@@ -38,7 +38,6 @@ use self::launch::Launcher;
 use self::process::Spawner;
 use self::roster::{NoPlace, Roster};
 use self::worker::{Job, Worker};
-use crate::wasm::engine_hash;
 use crate::wire::{CONTEXT_BYTES_MAX, EVENT_BYTES_MAX};
 use crate::{Attempt, Build, BuildError, BuildRequest, Limits, Report, Sandbox, Unavailable};
 
@@ -255,7 +254,7 @@ impl Sandbox for Pool {
     }
 
     fn engine_hash(&self) -> &str {
-        engine_hash()
+        &self.launcher.engine.hash
     }
 
     fn slots(&self) -> usize {

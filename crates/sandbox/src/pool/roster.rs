@@ -96,7 +96,7 @@ impl Roster {
         let most = least + least / AFFINITY_PART;
         let suited = free.filter(|(_, worker)| worker.busy() <= most);
         // Sooner or later every worker has loaded every image; that each image has a seat of its own as well keeps the
-        // memories that have it mapped in one place, and an attempt there costs half.
+        // memories that have a large one mapped in one place, and an attempt there costs half.
         let own_seat = usize::try_from(job.image.number).unwrap_or(0) % seats.workers.len();
         let best =
             suited.min_by_key(|(seat, worker)| (!worker.has_loaded(&job.image), *seat != own_seat, worker.busy()));

@@ -10,25 +10,28 @@ use wasmparser::{Parser, Payload};
 use wasmtime::Engine;
 
 use super::WasmError;
+use super::base::Base;
 use super::config;
 use super::prelude::PRELUDE;
 
 /// Made by `cargo xtask engine` from engines/quickjs.
 pub(super) const ARTIFACT: &[u8] = include_bytes!("../../../../engines/quickjs/quickjs.wasm");
 /// Raised when this module reads or makes images in another way without the artifact or the prelude changing.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Serialized wasmtime modules; only the server may make them, and whoever loads them trusts the server.
-#[derive(Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineCode {
     /// Imports its memory, writes nothing to it on instantiation: attempts run on this one.
     pub run: Vec<u8>,
     /// Fills its memory on instantiation: packages are evaluated on this one.
     pub init: Vec<u8>,
+    /// What functions' images are told apart from.
+    pub base: Base,
 }
 
-/// Hex SHA-256 over the artifact, the prelude, wasmtime's compatibility hash and our format: images and engine code of
-/// another hash are made again.
+/// Hex SHA-256 over the artifact, the prelude, wasmtime's compatibility hash and our format: engine code of another hash
+/// is made again.
 pub fn engine_hash() -> &'static str {
     static HASH: OnceLock<String> = OnceLock::new();
     HASH.get_or_init(|| {
@@ -48,13 +51,15 @@ pub fn engine_hash() -> &'static str {
     })
 }
 
-/// Compiles both variants of the engine; takes seconds of CPU, so keep the result under [`engine_hash`].
+/// Compiles both variants of the engine and makes the base image with it (the one time that the server runs any of it,
+/// on a package of ours); takes seconds of CPU, so keep the result under [`engine_hash`].
 pub fn compile_engine() -> Result<EngineCode, WasmError> {
     let engine = compiler()?;
-    Ok(EngineCode {
-        run: engine.precompile_module(&run_variant(ARTIFACT)?)?,
-        init: engine.precompile_module(ARTIFACT)?,
-    })
+    let run = engine.precompile_module(&run_variant(ARTIFACT)?)?;
+    let init = engine.precompile_module(ARTIFACT)?;
+    // SAFETY: compiled just above.
+    let base = unsafe { Base::make(&init) }?;
+    Ok(EngineCode { run, init, base })
 }
 
 /// The server's wasmtime: compiles, runs nothing.

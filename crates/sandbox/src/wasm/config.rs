@@ -11,8 +11,9 @@ const FIBER_STACK_BYTES: usize = WASM_STACK_BYTES + (512 << 10);
 /// Bytes of a memory that are reset in place when an attempt ends, rather than given back to the kernel: what a small
 /// function touches, and few enough that a worker whose every memory was filled holds half a GiB.
 const KEEP_RESIDENT_BYTES: usize = 2 << 20;
-/// Memories of a worker, however few attempts it runs at once. One that still has a function's image mapped costs half
-/// of one that has to map it anew, so there are more of them than slots: tenants that take turns find theirs warm.
+/// Memories of a worker, however few attempts it runs at once. Most functions run in one that has the base mapped, and a
+/// few of those are enough. Where an image is a module of its own, a memory that still has it mapped costs half of one
+/// that has to map it anew, so there are more of them than slots: such functions that take turns find theirs warm.
 const MEMORIES_MIN: u32 = 256;
 /// Entries of a table, the most: the engine has 522 and cannot grow it.
 pub(super) const TABLE_ENTRIES_MAX: usize = 1024;

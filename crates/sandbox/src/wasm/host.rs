@@ -46,10 +46,19 @@ pub(super) struct Host {
     pub(super) finish: Option<Finish>,
     input: [Bytes; 2],
     started: Instant,
-    started_us: i64,
+    clock: GuestClock,
     wall: Duration,
     memory_bytes: u64,
     result_bytes: usize,
+}
+
+/// The wall clock as the guest reads it, in milliseconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum GuestClock {
+    /// From the start of the call on.
+    RunsFrom(i64),
+    /// For what must come out the same however long it takes.
+    Stands(i64),
 }
 
 /// What a call may use.
@@ -61,7 +70,7 @@ pub(super) struct Allowance {
 }
 
 impl Host {
-    pub(super) fn new(allowance: &Allowance, now_ms: i64) -> Host {
+    pub(super) fn new(allowance: &Allowance, clock: GuestClock) -> Host {
         Host {
             observed: Arc::new(Observed {
                 log: Mutex::new(Log::new(allowance.log_bytes)),
@@ -72,7 +81,7 @@ impl Host {
             finish: None,
             input: [Bytes::new(), Bytes::new()],
             started: Instant::now(),
-            started_us: now_ms.saturating_mul(1000),
+            clock,
             wall: allowance.wall,
             memory_bytes: allowance.memory_bytes,
             result_bytes: allowance.result_bytes,
@@ -85,7 +94,13 @@ impl Host {
     }
 
     fn now_us(&self) -> i64 {
-        self.started_us.saturating_add(i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX))
+        match self.clock {
+            GuestClock::RunsFrom(now_ms) => {
+                let elapsed_us = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);
+                now_ms.saturating_mul(1000).saturating_add(elapsed_us)
+            }
+            GuestClock::Stands(now_ms) => now_ms.saturating_mul(1000),
+        }
     }
 
     fn remaining_ms(&self) -> i32 {

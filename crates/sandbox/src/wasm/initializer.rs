@@ -12,7 +12,7 @@ use wasmtime::{AsContextMut, Engine, Instance, Linker, Memory, MemoryType, Modul
 use super::compile::shape;
 use super::config::{self, IMAGE_BYTES_MAX, WASM_PAGE_BYTES};
 use super::ending::{Ending, classify};
-use super::host::{self, Allowance, Host, imports};
+use super::host::{self, Allowance, GuestClock, Host, imports};
 use super::package;
 use super::prelude::PRELUDE;
 use super::{RawSnapshot, WasmError};
@@ -53,6 +53,11 @@ impl Initializer {
     /// Synchronous; the caller's process is killed at the deadline. Everything that goes wrong here is told as the
     /// package's failure, for the memory limit is the package's too.
     pub fn evaluate(&self, request: &BuildRequest) -> Result<RawSnapshot, Failure> {
+        self.evaluate_at(request, GuestClock::RunsFrom(SystemClock.now().millis()))
+    }
+
+    /// The same by another clock.
+    pub(super) fn evaluate_at(&self, request: &BuildRequest, clock: GuestClock) -> Result<RawSnapshot, Failure> {
         let allowance = Allowance {
             wall: request.timeout,
             memory_bytes: request.memory_bytes.min(limit::MEMORY_MAX),
@@ -60,7 +65,7 @@ impl Initializer {
             log_bytes: limit::LOG_BYTES_MAX,
         };
         let package = Bytes::from(package::encode(request)?);
-        let host = Host::new(&allowance, SystemClock.now().millis());
+        let host = Host::new(&allowance, clock);
         let observed = host.observed.clone();
         let mut store = Store::new(&self.engine, host);
         store.limiter(|host| host);

@@ -1,8 +1,10 @@
 //! The wasm tier: JavaScript on QuickJS-ng inside wasmtime, a fresh environment for every attempt.
 //!
 //! The engine is one WebAssembly module compiled once per server and shared by all tenants. A function's own state is
-//! the memory that its top-level code left at deploy time, wrapped as a module that holds data and no code. An attempt
-//! is: a copy-on-write mapping of that memory, an instance of the engine on top, one call. Three processes take part:
+//! the memory that its top-level code left at deploy time, kept as its difference from the memory of a function that
+//! does nothing ([`Base`], a module that holds data and no code), or whole if it is large. An attempt is: a copy-on-write
+//! mapping of the base, the difference written into it, an instance of the engine on top, one call. Three processes take
+//! part:
 //!
 //! * the **server** compiles the engine ([`compile_engine`]) and turns raw memory into images ([`seal_image`]);
 //! * a **builder** runs a package's top level once and hands back its raw memory ([`Initializer`]);
@@ -11,6 +13,7 @@
 //! This module starts no process and opens no file; `worker/` and `pool/` do. The engine itself is made by
 //! engines/quickjs, and the JavaScript around the tenant's code lies in `prelude/`.
 
+mod base;
 mod compile;
 mod config;
 mod ending;
@@ -19,11 +22,13 @@ mod host;
 mod initializer;
 mod log;
 mod package;
+mod patch;
 mod prelude;
 mod runner;
 mod seal;
 mod snapshot;
 
+pub use base::Base;
 pub use compile::{EngineCode, compile_engine, engine_hash};
 pub use error::WasmError;
 pub use initializer::Initializer;

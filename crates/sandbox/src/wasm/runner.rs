@@ -1,6 +1,7 @@
 //! Worker process: attempts as fibers that yield at every epoch tick.
 
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -8,12 +9,13 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use sublet_model::Outcome;
-use wasmtime::{Engine, Instance, InstancePre, Linker, Module, Store};
+use wasmtime::{Engine, Instance, InstancePre, Linker, MemoryType, Module, Store};
 
 use super::WasmError;
 use super::config;
 use super::ending::classify;
-use super::host::{self, Allowance, Host, Observed, imports};
+use super::host::{self, Allowance, GuestClock, Host, Observed, imports};
+use super::patch::{self, Patch};
 use crate::{Failure, Limits};
 
 /// Ticks until a fresh attempt yields for the first time; with one, an attempt that starts just before a tick would be
@@ -45,40 +47,70 @@ struct Shared {
     engine: Engine,
     module: Module,
     linker: Linker<Host>,
+    base: InstancePre<Host>,
+    base_pages: u32,
 }
 
 impl Runner {
     /// # Safety
-    /// `run_code` must be [`super::EngineCode::run`] as made by our server: it is run as machine code.
-    pub unsafe fn new(run_code: &[u8], slots: usize) -> Result<Runner, WasmError> {
+    /// `run_code` must be [`super::EngineCode::run`] as made by our server: it is run as machine code. `base` must hold
+    /// [`super::Base::module`] of the same engine and be sealed against writing.
+    pub unsafe fn new(run_code: &[u8], base: File, slots: usize) -> Result<Runner, WasmError> {
         let slots = u32::try_from(slots).map_err(|_| WasmError::Runtime(format!("{slots} slots")))?;
         let engine = Engine::new(&config::pooling(slots))?;
         // SAFETY: the caller vouches for the bytes.
         let module = unsafe { Module::deserialize(&engine, run_code)? };
         let linker = host::linker(&engine)?;
-        Ok(Runner { shared: Arc::new(Shared { engine, module, linker }) })
+        // SAFETY: the caller vouches for the bytes, and that they stay as they are.
+        let base = unsafe { Module::deserialize_open_file(&engine, base)? };
+        let pages = base.exports().find_map(|export| export.ty().memory().map(MemoryType::minimum));
+        let base_pages = pages.and_then(|pages| u32::try_from(pages).ok());
+        let base_pages = base_pages.ok_or_else(|| WasmError::Runtime("a base without memory".to_owned()))?;
+        let base = Linker::new(&engine).instantiate_pre(&base)?;
+        Ok(Runner { shared: Arc::new(Shared { engine, module, linker, base, base_pages }) })
     }
 
-    /// Maps an image; its pages are shared with every process that maps the same file.
+    /// Reads an image that is a patch, maps one that is a module; the pages of that are shared with every process that
+    /// maps the same file.
     ///
     /// # Safety
-    /// `image` must hold bytes made by [`super::seal_image`] in our server and be sealed against writing.
+    /// `image` must hold bytes made by [`super::seal_image`] in our server for our base, and be sealed against writing.
     pub unsafe fn load_image(&self, image: File) -> Result<LoadedImage, WasmError> {
+        if let Some(patch) = self.read_patch(&image)? {
+            return Ok(LoadedImage { instance: self.shared.base.clone(), patch: Some(Arc::new(patch)) });
+        }
         // SAFETY: the caller vouches for the bytes, and that they stay as they are.
         let module = unsafe { Module::deserialize_open_file(&self.shared.engine, image)? };
-        Ok(LoadedImage { instance: Linker::new(&self.shared.engine).instantiate_pre(&module)? })
+        Ok(LoadedImage { instance: Linker::new(&self.shared.engine).instantiate_pre(&module)?, patch: None })
+    }
+
+    fn read_patch(&self, image: &File) -> Result<Option<Patch>, WasmError> {
+        let unreadable = |error: std::io::Error| WasmError::Runtime(format!("an image: {error}"));
+        let mut mark = [0; patch::MARK.len()];
+        image.read_exact_at(&mut mark, 0).map_err(unreadable)?;
+        if mark != *patch::MARK {
+            return Ok(None);
+        }
+        // Not by the standard library: it would find `statx` before the system call filter, and miss it behind.
+        let size = rustix::fs::fstat(image).map_err(|errno| unreadable(errno.into()))?.st_size;
+        let unfit = || WasmError::Runtime("an image that does not fit the base".to_owned());
+        let size = usize::try_from(size).ok().filter(|&size| size <= patch::FILE_BYTES_MAX).ok_or_else(unfit)?;
+        let mut bytes = vec![0; size];
+        image.read_exact_at(&mut bytes, 0).map_err(unreadable)?;
+        Patch::decode(bytes.into(), self.shared.base_pages).map(Some).ok_or_else(unfit)
     }
 
     /// Gets ready to run; the slot is taken and the tenant's code runs from the first poll on. Dropping `Running` gives
     /// the slot back. With all slots taken the attempt ends as `Crashed`: the caller counts its slots.
     pub fn start(&self, image: &LoadedImage, task: Task) -> Running {
+        let memory_bytes_max = image.patch.as_ref().map_or(u64::MAX, |patch| patch.memory_bytes_max());
         let allowance = Allowance {
             wall: task.limits.wall,
-            memory_bytes: task.limits.memory_bytes,
+            memory_bytes: task.limits.memory_bytes.min(memory_bytes_max),
             result_bytes: task.limits.result_bytes,
             log_bytes: task.limits.log_bytes,
         };
-        let host = Host::new(&allowance, task.now_ms);
+        let host = Host::new(&allowance, GuestClock::RunsFrom(task.now_ms));
         let observed = host.observed.clone();
         let run = Box::pin(attempt(self.shared.clone(), image.clone(), host, task));
         Running { run, observed }
@@ -104,7 +136,9 @@ impl EpochHandle {
 /// A function ready for attempts; cheap to clone.
 #[derive(Clone)]
 pub struct LoadedImage {
+    /// The base's, if there is a patch.
     instance: InstancePre<Host>,
+    patch: Option<Arc<Patch>>,
 }
 
 /// One attempt under way.
@@ -167,6 +201,15 @@ async fn call(shared: &Shared, image: &LoadedImage, store: &mut Store<Host>, tas
     let data = image.instance.instantiate_async(&mut *store).await?;
     let memory =
         data.get_memory(&mut *store, "memory").ok_or_else(|| wasmtime::Error::msg("an image without memory"))?;
+    if let Some(patch) = &image.patch {
+        let missing = u64::from(patch.memory_pages).saturating_sub(memory.size(&*store));
+        if missing > 0 {
+            memory.grow(&mut *store, missing)?;
+        }
+        if !patch.apply(memory.data_mut(&mut *store)) {
+            return Err(wasmtime::Error::msg("an image that does not fit the base"));
+        }
+    }
     store.data_mut().memory = Some(memory);
     let imports = imports(&shared.linker, store, &shared.module, memory)?;
     let instance = Instance::new_async(&mut *store, &shared.module, &imports).await?;

@@ -1,4 +1,5 @@
-//! From a builder's raw memory to an image: a precompiled module that defines memory and holds no code.
+//! From a builder's raw memory to an image: its difference from the base, or, if that is large, a precompiled module that
+//! defines memory and holds no code.
 //!
 //! Threat: the builder ran tenant code, so its memory may hold anything. The module made of it has data segments and no
 //! function, so wasmtime compiles nothing of it, and nothing in it is ever taken for machine code or for a host address:
@@ -8,18 +9,26 @@
 use sublet_model::limit;
 use wasm_encoder::{ConstExpr, DataSection, ExportKind, ExportSection, MemorySection, MemoryType, Module};
 
+use super::base::Base;
 use super::compile::{compiler, shape};
 use super::config::{IMAGE_BYTES_MAX, WASM_PAGE_BYTES};
 use super::snapshot::RawSnapshot;
-use super::{WasmError, log};
+use super::{WasmError, log, patch};
 
 /// Granularity in which zeros are left out.
 const CHUNK_BYTES: usize = 4096;
 
 /// Checks `raw` (hostile) and wraps it; the bytes are for [`super::Runner::load_image`].
-pub fn seal_image(raw: &RawSnapshot) -> Result<Vec<u8>, WasmError> {
+/// It fits workers that have the same `base`.
+pub fn seal_image(raw: &RawSnapshot, base: &Base) -> Result<Vec<u8>, WasmError> {
     check(raw)?;
-    Ok(compiler()?.precompile_module(&data_module(raw))?)
+    match patch::encode(raw, base) {
+        Some(patch) => Ok(patch),
+        None => {
+            let module = data_module(&raw.memory, raw.memory_pages, raw.memory_pages_max);
+            Ok(compiler()?.precompile_module(&module)?)
+        }
+    }
 }
 
 fn check(raw: &RawSnapshot) -> Result<(), WasmError> {
@@ -53,11 +62,11 @@ fn check(raw: &RawSnapshot) -> Result<(), WasmError> {
     Ok(())
 }
 
-fn data_module(raw: &RawSnapshot) -> Vec<u8> {
+pub(super) fn data_module(memory: &[u8], pages: u32, pages_max: u32) -> Vec<u8> {
     let mut memories = MemorySection::new();
     memories.memory(MemoryType {
-        minimum: u64::from(raw.memory_pages),
-        maximum: Some(u64::from(raw.memory_pages_max)),
+        minimum: u64::from(pages),
+        maximum: Some(u64::from(pages_max)),
         memory64: false,
         shared: false,
         page_size_log2: None,
@@ -65,7 +74,7 @@ fn data_module(raw: &RawSnapshot) -> Vec<u8> {
     let mut exports = ExportSection::new();
     exports.export("memory", ExportKind::Memory, 0);
     let mut data = DataSection::new();
-    for (start, run) in filled_runs(&raw.memory) {
+    for (start, run) in filled_runs(memory) {
         // The address is below IMAGE_BYTES_MAX, so it fits.
         data.active(0, &ConstExpr::i32_const(start as i32), run.iter().copied());
     }
@@ -117,7 +126,8 @@ mod tests {
 
     #[test]
     fn a_snapshot_that_does_not_fit_the_engine_is_refused() {
-        assert!(seal_image(&plausible()).is_ok());
+        let base = Base { memory: Bytes::new(), memory_pages: 1, module: Bytes::new() };
+        assert!(seal_image(&plausible(), &base).is_ok());
         type Spoil = fn(&mut RawSnapshot);
         let spoil: [(&str, Spoil); 8] = [
             ("cut off", |raw| raw.memory = raw.memory.slice(..1000)),
@@ -135,7 +145,7 @@ mod tests {
         for (what, spoil) in spoil {
             let mut raw = plausible();
             spoil(&mut raw);
-            assert!(matches!(seal_image(&raw), Err(WasmError::Snapshot(_))), "{what}");
+            assert!(matches!(seal_image(&raw, &base), Err(WasmError::Snapshot(_))), "{what}");
         }
     }
 

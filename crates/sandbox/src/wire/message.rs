@@ -12,7 +12,7 @@ use crate::wasm::RawSnapshot;
 use crate::{BuildRequest, Failure, Limits};
 
 /// Both ends come from one binary; the number catches a worker binary of another version.
-pub(crate) const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 2;
 /// Bytes of a report of layers, and of a worker's last words.
 const REPORT_BYTES_MAX: usize = 64 * 1024;
 const LAST_WORDS_BYTES_MAX: usize = 4 * 1024;
@@ -42,15 +42,28 @@ pub(crate) struct RunOrder {
     pub(crate) seed: u64,
 }
 
-/// From the server. `Hello` and `LoadImage` come with a file each.
+/// From the server. `Hello`, `Base` and `LoadImage` come with a file each.
 #[derive(Debug, Clone)]
 pub(crate) enum ToWorker {
-    Hello { protocol: u32, role: Role },
-    LoadImage { image: u64 },
-    Unload { image: u64 },
+    Hello {
+        protocol: u32,
+        role: Role,
+    },
+    /// What all images have in common; right after the `Hello` of a runner.
+    Base,
+    LoadImage {
+        image: u64,
+    },
+    Unload {
+        image: u64,
+    },
     Run(RunOrder),
-    Cancel { attempt: u64 },
-    Ping { number: u64 },
+    Cancel {
+        attempt: u64,
+    },
+    Ping {
+        number: u64,
+    },
     Build(BuildRequest),
 }
 
@@ -140,6 +153,7 @@ impl ToWorker {
                     to.u8(7);
                     package::write(&mut to, request);
                 }
+                ToWorker::Base => to.u8(8),
             }
         });
     }
@@ -175,6 +189,7 @@ impl ToWorker {
             5 => ToWorker::Cancel { attempt: from.u64("attempt")? },
             6 => ToWorker::Ping { number: from.u64("number")? },
             7 => ToWorker::Build(package::read(&mut from)?),
+            8 => ToWorker::Base,
             kind => return Err(WireError::Kind(kind)),
         };
         from.end()?;

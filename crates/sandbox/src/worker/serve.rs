@@ -104,7 +104,7 @@ impl Worker<'_> {
                 outlet.push(&FromWorker::Pong { number })?;
                 outlet.flush()?;
             }
-            ToWorker::Hello { .. } | ToWorker::Build(_) => return Err(Fault::Protocol("not now")),
+            ToWorker::Hello { .. } | ToWorker::Base | ToWorker::Build(_) => return Err(Fault::Protocol("not now")),
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! is near before that.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::process::ExitCode;
@@ -133,8 +134,11 @@ fn start(
     let code = EngineCode::map(inlet.take_file()?)?;
     match role {
         Role::Runner { slots } => {
-            // SAFETY: the code came over the socket that our parent made, before any tenant's byte was here.
-            let runner = unsafe { Runner::new(code.bytes(), slots) }?;
+            let Some(second) = next_message(&mut inlet, socket, TO_WORKER_BYTES_MAX)? else { return Ok(()) };
+            let ToWorker::Base = second else { return Err(Fault::Protocol("no base")) };
+            let base = File::from(inlet.take_file()?);
+            // SAFETY: both came over the socket that our parent made, before any tenant's byte was here.
+            let runner = unsafe { Runner::new(code.bytes(), base, slots) }?;
             drop(code);
             let entered = begun.enter()?;
             let tick = Tick::new(runner.epoch_handle())?;

@@ -4,6 +4,7 @@
 
 mod console;
 mod hostile;
+mod images;
 mod modules;
 mod outcome;
 mod support;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use sublet_sandbox::wasm::{
-    EngineCode, EpochHandle, Initializer, LoadedImage, RunEnd, Runner, Task, compile_engine, seal_image,
+    Base, EngineCode, EpochHandle, Initializer, LoadedImage, RunEnd, Runner, Task, compile_engine, seal_image,
 };
 use sublet_sandbox::{BuildRequest, Failure, Limits, SourceFile};
 
@@ -36,9 +36,11 @@ pub(crate) struct Built {
     pub(crate) image: LoadedImage,
     pub(crate) log: String,
     memory_bytes: u64,
+    pub(crate) image_bytes: usize,
 }
 
 struct Engine {
+    code: EngineCode,
     initializer: Initializer,
     runner: Runner,
     /// Makes an attempt that hangs come back to its test's deadline.
@@ -48,11 +50,13 @@ struct Engine {
 fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
-        let EngineCode { run, init } = compile_engine().unwrap();
-        // SAFETY: both were compiled just above.
-        let (initializer, runner) = unsafe { (Initializer::new(&init).unwrap(), Runner::new(&run, 64).unwrap()) };
+        let code = compile_engine().unwrap();
+        let base = memory_file(&code.base.module);
+        // SAFETY: all was made just above, and nobody else has the file.
+        let (initializer, runner) =
+            unsafe { (Initializer::new(&code.init).unwrap(), Runner::new(&code.run, base, 64).unwrap()) };
         let ticker = Ticker::start(runner.epoch_handle(), Duration::from_millis(50));
-        Engine { initializer, runner, _ticker: ticker }
+        Engine { code, initializer, runner, _ticker: ticker }
     })
 }
 
@@ -73,15 +77,24 @@ pub(crate) fn build(options: Options<'_>) -> Result<Built, Failure> {
     };
     let raw = engine().initializer.evaluate(&request)?;
     let log = String::from_utf8(raw.log.to_vec()).unwrap();
-    let mut file = tempfile();
-    file.write_all(&seal_image(&raw).unwrap()).unwrap();
+    let sealed = seal_image(&raw, &engine().code.base).unwrap();
+    let file = memory_file(&sealed);
     // SAFETY: the bytes were sealed just above, and nobody else has the file.
     let image = unsafe { engine().runner.load_image(file).unwrap() };
-    Ok(Built { runner: &engine().runner, image, log, memory_bytes: options.memory_bytes })
+    Ok(Built { runner: &engine().runner, image, log, memory_bytes: options.memory_bytes, image_bytes: sealed.len() })
 }
 
-fn tempfile() -> File {
-    File::from(rustix::fs::memfd_create("image", rustix::fs::MemfdFlags::CLOEXEC).unwrap())
+/// The base, made once more.
+pub(crate) fn another_base() -> (Base, &'static Base) {
+    let code = &engine().code;
+    // SAFETY: compiled in this process.
+    (unsafe { Base::make(&code.init) }.unwrap(), &code.base)
+}
+
+fn memory_file(bytes: &[u8]) -> File {
+    let mut file = File::from(rustix::fs::memfd_create("image", rustix::fs::MemfdFlags::CLOEXEC).unwrap());
+    file.write_all(bytes).unwrap();
+    file
 }
 
 /// A build that must succeed, with the usual options.
