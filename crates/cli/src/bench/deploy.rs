@@ -12,14 +12,8 @@ use super::yardstick;
 
 const BAR_MS: f64 = 25.0;
 
-pub(super) async fn run(plan: &Plan, mut subject: Subject, program: &Path) -> Result<Vec<Figure>> {
-    let done = match subject.set_up(1).await {
-        Ok(()) => measure(plan, &subject, program).await,
-        Err(error) => Err(error),
-    };
-    let ended = subject.end().await;
-    let figures = done?;
-    ended.map(|()| figures)
+pub(super) async fn run(plan: &Plan, subject: Subject, program: &Path) -> Result<Vec<Figure>> {
+    subject.with(1, async |subject| measure(plan, subject, program).await).await
 }
 
 async fn measure(plan: &Plan, subject: &Subject, program: &Path) -> Result<Vec<Figure>> {

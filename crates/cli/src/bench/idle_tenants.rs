@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -19,17 +19,25 @@ const BAR_S: f64 = 2.0;
 
 pub(super) async fn run(plan: &Plan, program: &Path) -> Result<Vec<Figure>> {
     let folder = tempfile::Builder::new().prefix("sublet-bench").tempdir()?;
+    // Whatever ends it, the folder goes with it, and the server with the child that is dropped.
+    tokio::select! {
+        figures = measure(plan, program, folder.path()) => figures,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+    }
+}
+
+async fn measure(plan: &Plan, program: &Path, folder: &Path) -> Result<Vec<Figure>> {
     // The very first start compiles the engine, which later ones do not: those are compared.
-    start(program, folder.path()).await?.0.stop(std::future::pending()).await?;
-    let bare = starts(plan, program, folder.path(), None).await?;
+    start(program, folder).await?.0.stop(std::future::pending()).await?;
+    let bare = starts(plan, program, folder, None).await?;
 
     eprintln!("idle tenants: setting up {}", plan.idle_tenants);
-    let (process, api) = start(program, folder.path()).await?;
+    let (process, api) = start(program, folder).await?;
     set_up(plan.idle_tenants, &api).await?;
     process.stop(std::future::pending()).await?;
 
     let last = format!("/v1/tenants/t{}/functions/{FUNCTION}", plan.idle_tenants - 1);
-    let full = starts(plan, program, folder.path(), Some(&last)).await?;
+    let full = starts(plan, program, folder, Some(&last)).await?;
     let name = |what: &str| format!("{} idle tenants with a function each, {what}", plan.idle_tenants);
     let none = "the same server with none";
     let memory = Figure::less(name("resident"), "MB", full.resident_mb).beside(none, bare.resident_mb);

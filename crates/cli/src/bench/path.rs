@@ -28,16 +28,9 @@ const BAR_CPU_MS: f64 = 0.3;
 const BAR_IDLE_MS: f64 = 3.0;
 const BAR_WORKERD: f64 = 0.75;
 
-pub(super) async fn run(plan: &Plan, mut subject: Subject, workerd: Option<&Path>) -> Result<Vec<Figure>> {
+pub(super) async fn run(plan: &Plan, subject: Subject, workerd: Option<&Path>) -> Result<Vec<Figure>> {
     eprintln!("path: setting up {} tenants", plan.path_tenants);
-    let done = match subject.set_up(plan.path_tenants).await {
-        Ok(()) => measure(plan, &subject, workerd).await,
-        Err(error) => Err(error),
-    };
-    // Also when it failed: what was set up goes.
-    let ended = subject.end().await;
-    let figures = done?;
-    ended.map(|()| figures)
+    subject.with(plan.path_tenants, async |subject| measure(plan, subject, workerd).await).await
 }
 
 /// What the rounds bring, one value a round each.
@@ -55,7 +48,7 @@ struct Rounds {
 
 async fn measure(plan: &Plan, subject: &Subject, workerd: Option<&Path>) -> Result<Vec<Figure>> {
     let load = Load { subject, results: Results::follow(&subject.api).await?, tenants: plan.path_tenants };
-    let peer = match workerd {
+    let mut peer = match workerd {
         Some(program) => Some(Workerd::start(program, plan.path_tenants).await?),
         None => None,
     };
@@ -85,7 +78,8 @@ async fn measure(plan: &Plan, subject: &Subject, workerd: Option<&Path>) -> Resu
             requests(&subject.api, events).await?;
             rounds.request.push(per_event(family.cpu_ms()? - after));
         }
-        if let Some(peer) = &peer {
+        if let Some(peer) = &mut peer {
+            peer.connect(IN_FLIGHT).await?;
             let before = peer.family.cpu_ms()?;
             peer.under_load(events, IN_FLIGHT).await?;
             rounds.workerd.push(per_event(peer.family.cpu_ms()? - before));

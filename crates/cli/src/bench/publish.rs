@@ -13,14 +13,8 @@ use super::yardstick::RawLog;
 
 const CLIENTS: usize = 256;
 
-pub(super) async fn run(plan: &Plan, mut subject: Subject) -> Result<Vec<Figure>> {
-    let done = match subject.set_up(1).await {
-        Ok(()) => measure(plan, &subject).await,
-        Err(error) => Err(error),
-    };
-    let ended = subject.end().await;
-    let figures = done?;
-    ended.map(|()| figures)
+pub(super) async fn run(plan: &Plan, subject: Subject) -> Result<Vec<Figure>> {
+    subject.with(1, async |subject| measure(plan, subject).await).await
 }
 
 async fn measure(plan: &Plan, subject: &Subject) -> Result<Vec<Figure>> {

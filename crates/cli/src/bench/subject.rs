@@ -66,6 +66,21 @@ impl Subject {
         Ok(Subject { api, prefix: prefix()?, tenants: 0, own: None })
     }
 
+    /// Sets up `tenants`, measures, and removes what was set up, also when that failed or the user has had enough.
+    pub(super) async fn with<T>(mut self, tenants: u64, measure: impl AsyncFnOnce(&Subject) -> Result<T>) -> Result<T> {
+        let work = async {
+            self.set_up(tenants).await?;
+            measure(&self).await
+        };
+        let done = tokio::select! {
+            done = work => done,
+            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+        };
+        let ended = self.end().await;
+        let value = done?;
+        ended.map(|()| value)
+    }
+
     /// The server's process, if it is ours to look at.
     pub(super) fn pid(&self) -> Option<Pid> {
         self.own.as_ref().map(|own| own.process.pid())
@@ -89,7 +104,7 @@ impl Subject {
     }
 
     /// Tenants with a live function each, and the rule that leads to it.
-    pub(super) async fn set_up(&mut self, tenants: u64) -> Result<()> {
+    async fn set_up(&mut self, tenants: u64) -> Result<()> {
         for number in 0..tenants {
             // First, so that a tenant that could not be finished is removed as well.
             self.tenants = number + 1;
@@ -115,7 +130,7 @@ impl Subject {
     }
 
     /// Removes what was set up, and ends the server if it was made here.
-    pub(super) async fn end(self) -> Result<()> {
+    async fn end(self) -> Result<()> {
         if let Some(own) = self.own {
             return own.process.stop(std::future::pending()).await;
         }

@@ -61,6 +61,12 @@ impl Workerd {
         Ok(Workerd { child, family: Family::of(pid)?, http: reqwest::Client::new(), urls, _folder: folder })
     }
 
+    /// New connections, used once. Those of an earlier round may be closed by now, and opening them is no part of a round.
+    pub(super) async fn connect(&mut self, in_flight: u64) -> Result<()> {
+        self.http = reqwest::Client::new();
+        self.under_load(self.urls.len() as u64 * 2, in_flight).await
+    }
+
     /// `count` requests in turn over the tenants, `in_flight` at a time.
     pub(super) async fn under_load(&self, count: u64, in_flight: u64) -> Result<()> {
         let lanes = (0..in_flight).map(|lane| async move {
