@@ -84,9 +84,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     println!("listening on {scheme}://{address}");
     notify::tell(notify::READY);
 
-    if let Some(tls) = tls.clone() {
-        reload_on_hangup(tls)?;
-    }
+    reload_on_hangup(tls.clone())?;
     let server = ServerConfig {
         prices: config.prices.clone(),
         trusted_proxies: config.server.trusted_proxies()?,
@@ -122,12 +120,13 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// SIGHUP, as servers do; the files are looked at every few seconds anyway.
-fn reload_on_hangup(tls: Tls) -> Result<()> {
+/// SIGHUP, as servers do; the files are looked at every few seconds anyway. Without TLS there is nothing to read again, and
+/// a service manager's `reload` must not end the process, as that signal would.
+fn reload_on_hangup(tls: Option<Tls>) -> Result<()> {
     let mut hangups = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
-            tls.look();
+            tls.iter().for_each(Tls::look);
         }
     });
     Ok(())
