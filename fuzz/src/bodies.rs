@@ -1,6 +1,6 @@
 //! The bodies. Each says what is promised of its parser.
 
-use serde_json::Value;
+use serde::de::IgnoredAny;
 use sublet_intake::{ContentType, Encoding, Entry, Header, Mode, cloudevents, native};
 use sublet_model::transformer::RuleContext;
 use sublet_model::{
@@ -14,7 +14,8 @@ fn check(entry: Entry) {
     match entry {
         Ok(input) => {
             assert!(input.validate().is_ok());
-            assert!(serde_json::from_str::<Value>(input.detail.get()).is_ok_and(|detail| detail.is_object()));
+            assert!(input.detail.get().starts_with('{'));
+            assert!(serde_json::from_str::<IgnoredAny>(input.detail.get()).is_ok());
             let envelope = Envelope::of(input, "evt_0000000000001", Timestamp::ZERO);
             let text = serde_json::to_string(&envelope).expect("an envelope serialises");
             let again: Envelope = serde_json::from_str(&text).expect("an envelope comes back");
@@ -109,7 +110,7 @@ pub fn pattern(bytes: &[u8]) {
 /// What can be viewed is JSON, and can be looked at from every side.
 pub fn event_view(bytes: &[u8]) {
     let Ok(view) = EventView::parse(bytes) else { return };
-    assert!(serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok());
+    assert!(serde_json::from_slice::<IgnoredAny>(bytes).is_ok());
     let _ = view.missing_envelope_field();
     for text in [r#"{"source":[{"exists":true}]}"#, r#"{"detail":{"a":{"b":[{"anything-but":["x"]}]}}}"#] {
         let pattern = Pattern::parse(text).expect("the pattern is well-formed");
@@ -140,7 +141,7 @@ fn apply(transformer: &InputTransformer) -> bool {
     let context = RuleContext { rule: "r", rule_arn: "arn", received: Timestamp::ZERO };
     if let Ok(Some(made)) = transform.apply(EVENT, &context) {
         assert!(made.len() <= limit::INPUT_BYTES_MAX);
-        assert!(serde_json::from_slice::<serde::de::IgnoredAny>(&made).is_ok(), "{made:?}");
+        assert!(serde_json::from_slice::<IgnoredAny>(&made).is_ok(), "{made:?}");
     }
     true
 }

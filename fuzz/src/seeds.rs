@@ -3,6 +3,8 @@
 pub(crate) const EVENTS: &[&[u8]] = &[
     br#"{"id":"1","source":"todo","detail-type":"d","time":"2026-01-31T09:30:00Z","tenant":"acme","resources":["a"],"detail":{"a":[1,{"b":null}]}}"#,
     br#"[{"source":"todo","detail-type":"d","tenant":"acme","detail":{}},{"source":"sublet"}]"#,
+    // Found: a key without characters, half a surrogate pair, a number beyond every range.
+    br#"{"":1,"source":"s","detail-type":"d","tenant":"t","detail":{"a":"\ud800","b":11e999}}"#,
     br#"{"source":"s","detail-type":"d","detail":{"a":{"b":["x","y"]},"a":1.5e3,"t":"\ud83d\ude00\n"}}"#,
 ];
 

@@ -87,13 +87,18 @@ fn mutated(random: &mut SmallRng, seeds: &[&[u8]]) -> Vec<u8> {
 #[test]
 fn every_parser_keeps_its_promises_over_mutated_inputs() {
     let inputs = std::env::var("SUBLET_FUZZ_INPUTS").map_or(INPUTS, |text| text.parse().expect("a number of inputs"));
+    let mut broken = Vec::new();
     for target in TARGETS {
         target.seeds.iter().for_each(|seed| (target.body)(seed));
         for number in 0..inputs {
             let bytes = mutated(&mut SmallRng::seed_from_u64(number), target.seeds);
             let run = std::panic::catch_unwind(|| (target.body)(&bytes));
-            assert!(run.is_ok(), "{} broke on {}", target.name, bytes.escape_ascii());
+            if run.is_err() {
+                broken.push(format!("{} broke on {}", target.name, bytes.escape_ascii()));
+                break;
+            }
         }
         println!("{}: {inputs} inputs", target.name);
     }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
 }

@@ -145,7 +145,11 @@ impl Core {
                 reserved.take(&dispatched.invocations).await?;
                 dispatched.put_into(&mut event)?;
             }
-            (_, reason) => event.status = EventStatus::Rejected(reason.unwrap_or(RejectReason::UnknownTenant)),
+            (_, reason) => {
+                // What no rule could read is malformed whoever's it is.
+                EventView::parse(&event.body).map_err(|error| Error::invalid("detail", error.to_string()))?;
+                event.status = EventStatus::Rejected(reason.unwrap_or(RejectReason::UnknownTenant));
+            }
         }
         Ok(event)
     }

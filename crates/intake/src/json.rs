@@ -32,7 +32,9 @@ pub fn field_of(path: &str, message: &str) -> String {
     let path = if path == "." || path == "?" { "" } else { path };
     let key = ["missing field `", "unknown field `", "duplicate field `"]
         .iter()
-        .find_map(|start| message.strip_prefix(start)?.split('`').next());
+        .find_map(|start| message.strip_prefix(start)?.split('`').next())
+        // A key without characters names nothing.
+        .filter(|key| !key.is_empty());
     match key {
         Some(key) if path.is_empty() => key.to_owned(),
         Some(key) if path == key || path.ends_with(&format!(".{key}")) => path.to_owned(),
@@ -97,6 +99,7 @@ mod tests {
             (r#"{"name": "a", "inner": [{"weight": -1}]}"#, "inner[0].weight"),
             (r#"{"name": "a", "inner": [{"weight": 1}, {}]}"#, "inner[1].weight"),
             (r#"{"name": "a", "inner": [{"weight": 1, "x": 1}]}"#, "inner[0].x"),
+            (r#"{"name": "a", "": 1}"#, "body"),
             (r#"[]"#, "body"),
             (r#"{"name": "a"} x"#, "body"),
             (r#"{"name": "#, "body"),

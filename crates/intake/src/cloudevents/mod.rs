@@ -46,7 +46,9 @@ impl Attributes {
     }
 
     fn field(&self, name: &str) -> String {
-        format!("{}{name}", self.prefix)
+        let field = format!("{}{name}", self.prefix);
+        // An attribute without a name is the body's fault.
+        if field.is_empty() { "body".to_owned() } else { field }
     }
 
     fn refuse(&self, name: &str, message: &str) -> Refusal {

@@ -122,6 +122,7 @@ fn a_refusal_names_the_header_or_the_attribute() {
         (json!({"subject": {"a": 1}}), "subject"),
         (json!({"ratio": 1.5}), "ratio"),
         (json!({"Subject": "x"}), "Subject"),
+        (json!({"": "x"}), "body"),
         (json!({"data": 1, "data_base64": "AA=="}), "data_base64"),
         (json!({"data_base64": "%"}), "data_base64"),
         (json!({"time": "2026"}), "time"),

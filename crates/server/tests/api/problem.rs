@@ -33,6 +33,7 @@ async fn each_bad_input_names_its_field() {
         ("POST", "/v1/events", event(json!({"source": long})), "source"),
         ("POST", "/v1/events", event(json!({"time": "yesterday"})), "time"),
         ("POST", "/v1/events", event(json!({"detailtype": "d"})), "detailtype"),
+        ("POST", "/v1/events", event(json!({"": "d"})), "body"),
         ("POST", "/v1/events", event(json!({"id": ""})), "id"),
         ("POST", "/v1/events", event(json!({"resources": [1]})), "resources[0]"),
         ("POST", "/v1/events", json!([]), "body"),

@@ -74,6 +74,12 @@ async fn events_of_unknown_and_suspended_tenants_are_recorded_and_never_run() {
     let story = api.get(&format!("/v1/events/{}", unknown["id"].as_str().unwrap())).await.expect(200);
     assert_eq!(story["reason"], "unknown_tenant");
 
+    // Malformed is malformed, whoever's it is: half a surrogate pair is no text.
+    let broken = r#"{"source": "todo", "detail-type": "d", "tenant": "nobody", "detail": {"a": "\ud800"}}"#;
+    let request =
+        api.request(Some(OPERATOR_KEY), Method::POST, "/v1/events").header("content-type", "application/json");
+    assert_eq!(api.send(request.body(broken)).await.expect(400)["field"], "detail");
+
     api.patch("/v1/tenants/acme", json!({"status": "suspended"})).await.expect(200);
     let suspended = api.publish("acme", json!({})).await;
     assert_eq!((&suspended["status"], &suspended["reason"]), (&json!("rejected"), &json!("suspended_tenant")));
