@@ -58,7 +58,7 @@ fn main() {
             many.remove(&MANY);
         }));
     }
-    let rate = |rounds: &mut Vec<f64>| 1e6 / median(rounds);
+    let rate = |rounds: &mut [f64]| 1e6 / median(rounds);
     let (fast, slow) = (rate(&mut with_few), rate(&mut with_many));
     let (read, parse, change) = (median(&mut read), median(&mut parse), median(&mut change));
     let speed = format!("matching, {MANY} tenants' rules");
@@ -92,7 +92,7 @@ fn micros(calls: u32, mut call: impl FnMut()) -> f64 {
     start.elapsed().as_secs_f64() * 1e6 / f64::from(calls)
 }
 
-fn median(rounds: &mut Vec<f64>) -> f64 {
+fn median(rounds: &mut [f64]) -> f64 {
     rounds.sort_by(f64::total_cmp);
     rounds[rounds.len() / 2]
 }
