@@ -20,6 +20,6 @@ request = urllib.request.Request(
         "content-type": "application/json",
     },
 )
-# 202: it is on disk, with everything it leads to. Anything else raises, and its body says what is wrong.
+# 202: it is on disk, with everything it leads to; 200: it was already. Anything else raises, and its body says why.
 with urllib.request.urlopen(request, timeout=30) as response:
     print("published", json.load(response)["id"])

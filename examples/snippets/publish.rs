@@ -16,9 +16,9 @@ pub async fn publish(url: &str, key: &str, tenant: &str) -> Result<String, Box<d
     let response = client.post(format!("{url}/v1/events")).bearer_auth(key).json(&event).send().await?;
     let status = response.status();
     let answer: Value = response.json().await?;
-    // 202: it is on disk, with everything it leads to. Anything else is a problem that says what is wrong.
+    // 202: it is on disk, with everything it leads to; 200: it was already. Anything else is a problem that says why.
     match answer["id"].as_str() {
-        Some(id) if status == 202 => Ok(id.to_owned()),
+        Some(id) if status.is_success() => Ok(id.to_owned()),
         _ => Err(format!("{status}: {}", answer["detail"]).into()),
     }
 }

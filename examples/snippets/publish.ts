@@ -17,8 +17,8 @@ const response = await fetch(`${url}/v1/events`, {
   }),
 });
 const answer = await response.json();
-// 202: it is on disk, with everything it leads to. Anything else is a problem that says what is wrong.
-if (response.status !== 202) {
+// 202: it is on disk, with everything it leads to; 200: it was already. Anything else is a problem that says why.
+if (!response.ok) {
   throw new Error(`${response.status}: ${answer.detail}`);
 }
 console.log(`published ${answer.id}`);
