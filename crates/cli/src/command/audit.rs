@@ -14,8 +14,9 @@ use crate::print::{Printer, at, cell};
 
 /// Between two looks for new lines.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// Lines of one look; more come with the next.
-const FOLLOW_LIMIT: usize = 1_000;
+/// Lines of one page, and pages of one look; what came before those is passed over.
+const PAGE_LINES: usize = 1_000;
+const PAGES_MAX: usize = 100;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -77,29 +78,44 @@ impl Filter {
     }
 }
 
-/// A change that is under way at a look is printed as it is then.
+/// A change that is under way at a look is printed as it is then. Without `--since`, what was there before is not shown.
 async fn follow(path: &str, filter: &Filter, client: &Client, printer: Printer) -> Result<ExitCode> {
     let mut last = String::new();
-    let mut is_first = filter.since.is_none();
+    let mut shows = filter.since.is_some();
     loop {
-        let mut query = filter.query();
-        query.push(("limit", Some(FOLLOW_LIMIT.to_string())));
-        let listing = client.list(path, &query).await?;
-        let empty = Vec::new();
-        let items = listing["items"].as_array().unwrap_or(&empty);
-        // Newest first, and ids grow with time.
-        let fresh: Vec<&Value> = items.iter().take_while(|item| item["id"].as_str() > Some(last.as_str())).collect();
+        let fresh = newer_than(&last, path, filter, client, shows).await?;
         if let Some(newest) = fresh.first() {
             cell(&newest["id"]).clone_into(&mut last);
         }
-        if !is_first {
-            for line in fresh.into_iter().rev() {
-                print_line(line, printer);
-            }
+        if shows {
+            fresh.iter().rev().for_each(|line| print_line(line, printer));
         }
-        is_first = false;
+        shows = true;
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Newest first. Ids grow with time, and so does their text. `all`: else only the first page with something on it.
+async fn newer_than(last: &str, path: &str, filter: &Filter, client: &Client, all: bool) -> Result<Vec<Value>> {
+    let mut found = Vec::new();
+    let mut cursor = None;
+    for _ in 0..PAGES_MAX {
+        let mut query = filter.query();
+        query.extend([("limit", Some(PAGE_LINES.to_string())), ("cursor", cursor)]);
+        let mut listing = client.list(path, &query).await?;
+        let Some(items) = listing["items"].as_array_mut() else { break };
+        for item in items.drain(..) {
+            if item["id"].as_str() <= Some(last) {
+                return Ok(found);
+            }
+            found.push(item);
+        }
+        cursor = listing["next"].as_str().map(str::to_owned);
+        if cursor.is_none() || (!all && !found.is_empty()) {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 fn print_line(line: &Value, printer: Printer) {
