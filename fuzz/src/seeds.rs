@@ -61,5 +61,7 @@ pub(crate) const NAMES: &[&[u8]] = &[
     b"128MiB",
     b"2026-01-31T09:30:00.123Z",
     b"9999-12-31T23:59:59.999+00:00",
+    // Found: a year that RFC 3339 cannot write, by its offset.
+    b"9999-12-31T23:59:59.0-00:20",
     b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 ];

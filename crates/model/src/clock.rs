@@ -5,8 +5,8 @@ use std::ops::{Add, Sub};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 /// A moment: whole milliseconds since 1970-01-01T00:00:00Z. Written as RFC 3339 outside, as the number inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -27,8 +27,11 @@ impl Timestamp {
     pub fn parse(text: &str) -> Result<Timestamp, String> {
         let parsed = OffsetDateTime::parse(text, &Rfc3339)
             .map_err(|_| format!("`{text}` is not an RFC 3339 time such as 2026-01-31T09:30:00Z"))?;
-        let millis = parsed.unix_timestamp_nanos() / 1_000_000;
-        i64::try_from(millis).map(Timestamp).map_err(|_| format!("`{text}` is out of range"))
+        // Near the ends of the calendar an offset leads into a year that RFC 3339 cannot write.
+        let out_of_range = || format!("`{text}` is out of range");
+        let utc = parsed.checked_to_offset(UtcOffset::UTC).filter(|utc| (0..=9_999).contains(&utc.year()));
+        let nanos = utc.ok_or_else(out_of_range)?.unix_timestamp_nanos();
+        i64::try_from(nanos.div_euclid(1_000_000)).map(Timestamp).map_err(|_| out_of_range())
     }
 
     /// Milliseconds from `earlier` to `self`; 0 when `earlier` is later (clocks step back).
@@ -118,7 +121,13 @@ mod tests {
     fn a_timestamp_survives_its_text_form() {
         let moment = Timestamp::from_millis(1_769_851_800_123);
         assert_eq!(Timestamp::parse(&moment.to_string()), Ok(moment));
-        assert!(Timestamp::parse("yesterday").is_err());
+        for text in ["0000-01-01T00:00:00Z", "1969-12-31T23:59:59.9999Z", "9999-12-31T23:59:59.999Z"] {
+            let moment = Timestamp::parse(text).unwrap();
+            assert_eq!(Timestamp::parse(&moment.to_string()), Ok(moment), "{text}");
+        }
+        for bad in ["yesterday", "9999-12-31T23:59:59.0-00:20", "0000-01-01T00:00:00+00:01"] {
+            assert!(Timestamp::parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
