@@ -81,7 +81,7 @@ impl Core {
         if ownership.epoch_of(tenant) == Some(epoch) {
             let shard = shard_of(tenant);
             ownership.epochs[usize::from(shard.0)] = None;
-            tracing::error!(shard = shard.0, "shard {} was taken by another node", shard.0);
+            tracing::error!(shard.id = shard.0, "shard {} was taken by another node", shard.0);
         }
     }
 }

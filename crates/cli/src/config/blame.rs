@@ -17,6 +17,8 @@ pub(super) fn mistakes(text: &str) -> Vec<String> {
     let (Ok(places), Ok(values)) = (DeTable::parse(text), text.parse::<Table>()) else { return Vec::new() };
     let mut leaves = Vec::new();
     gather(places.get_ref(), &values, &mut Vec::new(), &mut leaves);
+    // Tables are kept in the order of their keys; people read in the order of lines.
+    leaves.sort_by_key(|leaf| leaf.at);
     let mistakes = leaves.into_iter().filter_map(|leaf| leaf.mistake(text));
     mistakes.take(MISTAKES_MAX).collect()
 }

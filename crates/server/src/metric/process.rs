@@ -15,13 +15,13 @@ pub(super) fn start() {
     STARTED.get_or_init(Instant::now);
     metrics::gauge!("sublet_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     metrics::gauge!("process_start_time_seconds").set(SystemClock.now_ns() as f64 / 1e9);
+}
+
+pub(super) fn measure() {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     if let Some(most) = open_files_max(&limits) {
         metrics::gauge!("process_max_fds").set(most);
     }
-}
-
-pub(super) fn measure() {
     let uptime = STARTED.get().map_or(0.0, |started| started.elapsed().as_secs_f64());
     metrics::gauge!("sublet_uptime_seconds").set(uptime);
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();

@@ -12,7 +12,8 @@ const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
 
 /// Fields that a line may have beside its message, as style asks: dotted, the same everywhere.
 fn is_dotted(field: &str) -> bool {
-    let plain = ["message", "error", "duration_ms", "count", "reason", "number", "lines", "events", "signal", "cause"];
+    let plain =
+        ["message", "error", "duration_ms", "count", "reason", "number", "lines", "events", "signal", "cause", "path"];
     plain.contains(&field) || field.contains('.') || field.starts_with("log.")
 }
 
