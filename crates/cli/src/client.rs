@@ -125,6 +125,10 @@ impl Client {
         self.send(self.request(Method::DELETE, path)).await
     }
 
+    pub(crate) async fn delete_with(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(self.request(Method::DELETE, path).json(body)).await
+    }
+
     /// The answer to a GET as it streams in.
     pub(crate) async fn stream(&self, path: &str) -> anyhow::Result<reqwest::Response> {
         let response = self.request(Method::GET, path).send().await.map_err(|error| self.unreachable(&error))?;

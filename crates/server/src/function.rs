@@ -81,8 +81,27 @@ async fn put_function(
     JsonOrDefault(config): JsonOrDefault<FunctionConfig>,
 ) -> Result<(StatusCode, axum::Json<FunctionView>), Problem> {
     let registry = scope.engine().registry();
+    if !scope.is_operator() {
+        // What is already there may be sent back as it is.
+        let former = registry.function(scope.tenant.id, &path.function).await?;
+        check_own(&config, former.as_ref().map(|record| &record.config))?;
+    }
     let (record, is_new) = registry.put_function(scope.tenant.id, &path.function, config).await?;
     Ok(put(FunctionView::of(&record, &scope.tenant.name), is_new))
+}
+
+/// What a tenant's key may say of its own functions: destinations that are functions, no queue for dead letters.
+fn check_own(config: &FunctionConfig, former: Option<&FunctionConfig>) -> Result<(), Problem> {
+    let set_before: Vec<_> = former.iter().flat_map(|former| former.destinations.each()).collect();
+    for (field, destination) in config.destinations.each() {
+        if destination.is_operators() && !set_before.contains(&(field, destination)) {
+            return Err(Problem::forbidden("webhooks and queues are the operator's to set").with_field(field));
+        }
+    }
+    if config.dead_letter.is_some() && config.dead_letter != former.and_then(|former| former.dead_letter.clone()) {
+        return Err(Problem::forbidden("queues are the operator's to set").with_field("dead_letter"));
+    }
+    Ok(())
 }
 
 /// A function.

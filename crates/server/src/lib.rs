@@ -35,6 +35,7 @@ mod param;
 mod pattern;
 mod problem;
 mod publish;
+mod queue;
 mod router;
 mod rule;
 mod schema;

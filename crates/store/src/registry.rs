@@ -168,7 +168,8 @@ pub trait Registry {
         engine_hash: String,
     ) -> Result<(), Error>;
 
-    /// `live` is an alias like any other, and `aliases` lists it. `NotFound` when there is no such version.
+    /// `live` is an alias like any other, and `aliases` lists it; moving it lifts a quarantine. `NotFound` when there is no
+    /// such version.
     async fn put_alias(&self, tenant: TenantId, function: FunctionId, alias: &Name, version: u32) -> Result<(), Error>;
     /// By name.
     async fn aliases(&self, tenant: TenantId, function: FunctionId) -> Result<Vec<(Name, u32)>, Error>;

@@ -16,6 +16,7 @@ pub(crate) mod key;
 pub(crate) mod layer;
 pub(crate) mod logs;
 pub(crate) mod man;
+pub(crate) mod queue;
 pub(crate) mod restore;
 pub(crate) mod rollback;
 pub(crate) mod rule;
@@ -74,6 +75,9 @@ pub(crate) enum ClientCommand {
     /// Show what was sent to webhooks, and send it anew
     #[command(subcommand)]
     Delivery(delivery::Command),
+    /// Named queues: take what was put into them, look after what nobody took
+    #[command(subcommand)]
+    Queue(queue::Command),
     /// Publish common code for tenants' functions to import
     #[command(subcommand)]
     Layer(layer::Command),
@@ -98,6 +102,7 @@ pub(crate) async fn run(command: ClientCommand, common: &Common) -> Result<ExitC
         ClientCommand::Audit(command) => audit::run(command, &client, printer).await,
         ClientCommand::Webhook(command) => webhook::run(command, &client, printer).await,
         ClientCommand::Delivery(command) => delivery::run(command, &client, printer).await,
+        ClientCommand::Queue(command) => queue::run(command, &client, printer).await,
         ClientCommand::Layer(command) => layer::run(command, &client, printer).await,
         ClientCommand::Health => health::run(&client, printer).await,
     }

@@ -21,8 +21,8 @@ pub(crate) enum Command {
         /// EventBridge's pattern language: JSON, @file or - for standard input
         #[arg(long)]
         pattern: String,
-        /// `tenant=FUNCTION` (of the event's own tenant), `function=TENANT/FUNCTION`, `webhook=NAME`, or a target as JSON
-        /// with its retry policy and transformer; repeatable
+        /// `tenant=FUNCTION` (of the event's own tenant), `function=TENANT/FUNCTION`, `webhook=NAME`, `queue=NAME`, or a target
+        /// as JSON with its retry policy and transformer; repeatable
         #[arg(long = "target", required = true)]
         targets: Vec<String>,
     },
@@ -110,7 +110,8 @@ pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> 
 }
 
 fn target(text: &str) -> Result<Value> {
-    let wrong = || ClientError::Usage(format!("--target {text}: want tenant=F, function=TENANT/F or webhook=NAME"));
+    let wrong =
+        || ClientError::Usage(format!("--target {text}: want tenant=F, function=TENANT/F, webhook=NAME or queue=NAME"));
     if text.trim_start().starts_with('{') {
         return json_argument("--target", text);
     }
@@ -118,6 +119,7 @@ fn target(text: &str) -> Result<Value> {
     Ok(match kind {
         "tenant" => json!({"tenant": name}),
         "webhook" => json!({"webhook": name}),
+        "queue" => json!({"queue": name}),
         "function" => match name.split_once('/') {
             Some((tenant, function)) => json!({"function": {"tenant": tenant, "name": function}}),
             None => json!({"function": {"name": name}}),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sublet_model::{Error, FunctionConfig, FunctionId, Name, TenantId, limit};
+use sublet_model::{Destination, Error, FunctionConfig, FunctionId, Name, TenantId, limit};
 use sublet_store::{FunctionRecord, NewVersion, ObjectHash, Page, VersionRecord};
 
 use super::{Directory, Held};
@@ -66,6 +66,7 @@ impl Directory {
         config: FunctionConfig,
     ) -> Result<(Arc<FunctionRecord>, bool), Error> {
         config.validate()?;
+        self.check_destinations(tenant, name, &config).await?;
         if self.function(tenant, name).await?.is_none() {
             let page = Page::new(None, limit::FUNCTIONS_PER_TENANT_MAX);
             if self.store.functions(tenant, page).await?.items.len() >= limit::FUNCTIONS_PER_TENANT_MAX {
@@ -79,6 +80,32 @@ impl Directory {
             Ok((Arc::new(record), made))
         };
         self.write(put, |directory, (record, _)| locked(&directory.held).keep_function(Arc::clone(record))).await
+    }
+
+    /// Whether everything that the configuration sends to is there. Errors: `Invalid` with the field.
+    async fn check_destinations(&self, tenant: TenantId, name: &Name, config: &FunctionConfig) -> Result<(), Error> {
+        for (field, destination) in config.destinations.each() {
+            let missing = match destination {
+                Destination::Webhook(webhook) => self.webhook(webhook).is_none().then(|| format!("webhook {webhook}")),
+                Destination::Queue(queue) => self.queue(queue).is_none().then(|| format!("queue {queue}")),
+                Destination::Function(function) if function == name => {
+                    return Err(Error::invalid(field, "names the function itself, which would go on for ever"));
+                }
+                Destination::Function(function) => {
+                    let is_there = self.function(tenant, function).await?.is_some();
+                    (!is_there).then(|| format!("function {function} of this tenant"))
+                }
+            };
+            if let Some(missing) = missing {
+                return Err(Error::invalid(field, format!("there is no {missing}")));
+            }
+        }
+        match &config.dead_letter {
+            Some(target) if self.queue(&target.queue).is_none() => {
+                Err(Error::invalid("dead_letter.queue", format!("there is no queue {}", target.queue)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What waits for it is dead-lettered at its turn.

@@ -126,6 +126,11 @@ impl Caller {
 }
 
 impl Operator {
+    /// Becomes true when the server stops.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.reach.0.inner.stopping.subscribe()
+    }
+
     /// The key that was used.
     pub(crate) fn key(&self) -> KeyId {
         self.admitted.key.id

@@ -127,7 +127,11 @@ pub(super) fn put_alias(
     number: u32,
 ) -> Outcome<()> {
     check(conn, tenant, function, number)?;
-    point(conn, function, alias.as_str(), number)
+    point(conn, function, alias.as_str(), number)?;
+    if alias.as_str() == LIVE {
+        conn.prepare_cached("UPDATE function SET quarantined = NULL WHERE id = ?")?.execute([function.raw()])?;
+    }
+    Ok(())
 }
 
 pub(super) fn aliases(conn: &Connection, tenant: TenantId, function: FunctionId) -> Outcome<Vec<(Name, u32)>> {

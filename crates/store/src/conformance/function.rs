@@ -137,6 +137,11 @@ pub(super) async fn a_quarantine_is_lifted_by_the_next_live_version(world: &mut 
     quarantine(world, Some("again")).await;
     quarantine(world, None).await;
     assert_eq!(reason(world).await, None, "lifted by hand");
+    quarantine(world, Some("once more")).await;
+    world.store().put_alias(acme.id, acme.function, &name("beta"), 1).await.unwrap();
+    assert!(reason(world).await.is_some(), "another alias changes nothing");
+    world.store().put_alias(acme.id, acme.function, &name("live"), 1).await.unwrap();
+    assert_eq!(reason(world).await, None, "lifted by a rollback");
 }
 
 pub(super) async fn an_image_is_replaced_and_nothing_else(world: &mut World) {

@@ -319,6 +319,7 @@ impl Registry for MemoryStore {
                 return Err(Error::not_found(format!("version {version}")));
             }
             if alias.as_str() == LIVE {
+                found.record.quarantined = None;
                 return found.point_live_at(version);
             }
             found.aliases.insert(alias.clone(), version);
