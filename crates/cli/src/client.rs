@@ -102,6 +102,22 @@ impl Client {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
+    /// POST with query parameters (those without a value are left out) and an answer to fall back on.
+    pub(crate) async fn invoke(
+        &self,
+        path: &str,
+        query: &[(&str, Option<String>)],
+        fallback: Option<&Value>,
+        body: &Value,
+    ) -> anyhow::Result<Value> {
+        let given: Vec<(&str, &String)> = query.iter().filter_map(|(k, v)| v.as_ref().map(|v| (*k, v))).collect();
+        let mut request = self.request(Method::POST, path).query(&given).json(body);
+        if let Some(fallback) = fallback {
+            request = request.header("sublet-fallback", fallback.to_string());
+        }
+        self.send(request).await
+    }
+
     pub(crate) async fn upload(&self, path: &str, content_type: &str, body: Bytes) -> anyhow::Result<Value> {
         self.send(self.request(Method::POST, path).header("content-type", content_type).body(body)).await
     }

@@ -35,7 +35,7 @@ use crate::queue::Queues;
 use crate::runnable::Runnables;
 use crate::span::{OpenSpan, SpanAttribute, Tracing};
 use crate::stats::Stats;
-use crate::stream::{ResultStream, Stream, StreamFilter};
+use crate::stream::{ResultStream, Stream, StreamFilter, StreamPlace};
 
 /// What an engine is made of.
 pub struct EngineParts {
@@ -105,7 +105,8 @@ impl Engine {
             outbox: Outbox::new(),
             deliveries: DeliveryGauge::default(),
             named_queues: NamedQueues::new(),
-            stream: Stream::new(),
+            // Of the seed and the moment, so that a restart has another.
+            stream: Stream::new(u32::try_from((random_seed ^ now.millis().cast_unsigned()) & 0xffff_ffff).unwrap_or(0)),
             tracing,
             meters: Meters::new(),
             numbers: AtomicU64::new(0),
@@ -187,8 +188,8 @@ impl Engine {
         &self.core.directory
     }
 
-    /// Result events as they are published. `after`: the last id a returning reader saw.
-    pub fn stream(&self, after: Option<EventId>, filter: StreamFilter) -> ResultStream {
+    /// Result events as they are published, and state changes as they happen. `after`: where a returning reader was.
+    pub fn stream(&self, after: Option<StreamPlace>, filter: StreamFilter) -> ResultStream {
         self.core.stream.read(after, filter)
     }
 

@@ -4,10 +4,11 @@
 //! its tenant's invoke slots and, when the tenant's ceiling or the sandbox is full, goes in front of the queue.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::de::IgnoredAny;
-use sublet_model::{Error, InvocationId, Name, Outcome, limit};
+use sublet_model::{Error, InvocationId, Millis, Name, Outcome, Timestamp, limit};
 use sublet_sandbox::{Failure, Report};
 use sublet_store::{FunctionRecord, Lease, NewInvocation, Next, Settle, TenantRecord, TenantStatus};
 use tokio::sync::oneshot;
@@ -34,13 +35,16 @@ pub struct InvokeRequest {
     pub selector: Selector,
     /// JSON text: the handler's first argument.
     pub payload: Bytes,
+    /// From the call to the answer, waiting for a slot included. The function's own timeout holds as well.
+    pub deadline: Option<Duration>,
 }
 
 #[derive(Debug, Clone)]
 pub struct InvokeAnswer {
-    pub invocation: InvocationId,
+    /// `None`: the deadline passed before there was a slot, and nothing ran, or before it was known what became of it.
+    pub invocation: Option<InvocationId>,
     /// The version that ran.
-    pub version: u32,
+    pub version: Option<u32>,
     /// Outcome, result or failure, log and usage.
     pub report: Report,
 }
@@ -76,10 +80,35 @@ impl Drop for Ticket<'_> {
     }
 }
 
+fn late(deadline: Duration) -> Failure {
+    Failure {
+        error_type: "Sublet.DeadlineExceeded".to_owned(),
+        error_message: format!("there was no answer within the deadline of {}", Millis::from(deadline)),
+        stack_trace: Vec::new(),
+    }
+}
+
 impl Core {
     #[tracing::instrument(name = "engine.invoke", level = "debug", skip_all)]
     pub(crate) async fn invoke(self: &Arc<Core>, request: InvokeRequest) -> Result<InvokeAnswer, Error> {
-        let InvokeRequest { tenant, function: name, selector, payload } = request;
+        let Some(deadline) = request.deadline else { return self.invoke_within(request, None).await };
+        let until = self.clock.now() + deadline;
+        match tokio::time::timeout(deadline, self.invoke_within(request, Some(until))).await {
+            Ok(answer) => answer,
+            // What runs goes on to its own limit, which is the same moment, and is recorded.
+            Err(_) => {
+                metrics::counter!("sublet_invokes_late_total").increment(1);
+                Ok(InvokeAnswer { invocation: None, version: None, report: failed(Outcome::TimedOut, late(deadline)) })
+            }
+        }
+    }
+
+    async fn invoke_within(
+        self: &Arc<Core>,
+        request: InvokeRequest,
+        until: Option<Timestamp>,
+    ) -> Result<InvokeAnswer, Error> {
+        let InvokeRequest { tenant, function: name, selector, payload, .. } = request;
         if payload.len() > limit::EVENT_BYTES_MAX {
             let most = limit::EVENT_BYTES_MAX;
             return Err(Error::invalid("payload", format!("must have at most {most} bytes")));
@@ -106,7 +135,7 @@ impl Core {
         let core = Arc::clone(self);
         // A task of its own: a caller that goes away does not keep the attempt from being recorded.
         self.spawn(async move {
-            let report = core.run_invoke(&slot, &function, code, number, payload).await;
+            let report = core.run_invoke(&slot, &function, code, number, payload, until).await;
             drop(slot);
             // The caller may be gone.
             let _ = answered.send(report);
@@ -141,6 +170,7 @@ impl Core {
         code: Result<Arc<Runnable>, Failure>,
         version: u32,
         payload: Bytes,
+        answer_by: Option<Timestamp>,
     ) -> Result<InvokeAnswer, Error> {
         let lease = slot.lease;
         let started = self.clock.now();
@@ -161,7 +191,12 @@ impl Core {
         let report = match code {
             Ok(runnable) => {
                 let seed = self.chance.bits64();
-                let attempt = runnable.attempt(lease.invocation.to_string(), payload, seed, false, None);
+                let mut attempt = runnable.attempt(lease.invocation.to_string(), payload, seed, false, None);
+                if let Some(answer_by) = answer_by {
+                    // Nobody waits for what comes later.
+                    let left = Duration::from_millis(answer_by.since(started).max(1));
+                    attempt.limits.wall = attempt.limits.wall.min(left);
+                }
                 self.run_in_sandbox(attempt).await
             }
             Err(failure) => failed(Outcome::Failed, failure),
@@ -171,7 +206,7 @@ impl Core {
         self.meters.invoke(&report);
         let (settled, _) = self.write_settle(&Settle { lease, end, next, announce: false, message: None }).await;
         settled?;
-        Ok(InvokeAnswer { invocation: lease.invocation, version, report })
+        Ok(InvokeAnswer { invocation: Some(lease.invocation), version: Some(version), report })
     }
 
     async fn selected(&self, function: &FunctionRecord, selector: &Selector) -> Result<u32, Error> {

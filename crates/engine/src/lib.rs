@@ -59,4 +59,4 @@ pub use package::{PackageError, open_zip};
 pub use publish::Receipt;
 pub use span::{OpenSpan, Span, SpanAttribute, SpanKind, SpanSink, SpanValue, Tracing};
 pub use stats::Stats;
-pub use stream::{ResultItem, ResultStream, StreamFilter, StreamItem};
+pub use stream::{Kinds, ResultItem, ResultStream, StateItem, StreamFilter, StreamItem, StreamPlace};

@@ -180,6 +180,7 @@ impl Core {
                 },
             };
             share_at_hand = Some((waiting.tenant, share));
+            self.tell_waiting(&waiting, now);
             self.queues.with(|scheduler| scheduler.arrive(waiting, share, now));
         }
         for (tenant, waiting) in strangers {
@@ -206,6 +207,7 @@ impl Core {
         self.queues.with(|scheduler| {
             scheduler.set_share(record.id, share_of(&record));
             for waiting in arrived {
+                self.tell_waiting(&waiting, now);
                 scheduler.arrive(waiting, share_of(&record), now);
             }
         });

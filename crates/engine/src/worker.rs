@@ -19,6 +19,7 @@ use crate::queue::TRY_AGAIN_AFTER;
 use crate::retry;
 use crate::runnable::Runnable;
 use crate::span::{Part, Span, SpanKind, SpanValue, nanos, numbered};
+use crate::stream::Told;
 
 /// Between two tries of a settle that the store could not take: the first and the longest.
 const SETTLE_AGAIN_AFTER: Duration = Duration::from_millis(20);
@@ -89,6 +90,7 @@ impl Core {
         match self.store.finish(finish).await {
             Ok(outbox) => {
                 self.bodies.remove(&waiting.invocation);
+                self.tell(&waiting, state, at, Told { reason: Some(reason), ..Told::default() });
                 self.meters.ended_unstarted(state);
                 self.queues.freed(|scheduler| scheduler.not_started(&waiting));
                 if outbox.is_some() {
@@ -109,6 +111,8 @@ impl Core {
     /// Starts the attempt under a claim that was handed over.
     pub(crate) fn run(self: &Arc<Core>, prepared: Box<Prepared>, claim: Claim) {
         self.leases.hold(claim.lease, claim.until);
+        let told = Told { attempt: Some(claim.lease.token), ..Told::default() };
+        self.tell(&prepared.waiting, InvocationState::Running, claim.at, told);
         let slot = Slot { core: Arc::clone(self), lease: claim.lease };
         let core = Arc::clone(self);
         let task = self.spawn(async move {
@@ -243,6 +247,7 @@ impl Core {
         let (settled, is_repeated) = self.write_settle(&settle).await;
         match settled {
             Ok(settled) => {
+                self.tell_settled(&settle, waiting);
                 let Some(line) = settled.outbox else { return };
                 // The outbox takes the body from the cache when it has named its event.
                 self.outbox.announce(line_of(line, settled.attempt, settle, waiting, depth));
@@ -257,6 +262,18 @@ impl Core {
                 self.wait_if_unclaimed(*waiting).await;
             }
         }
+    }
+
+    /// A retry tells of itself when it waits again.
+    fn tell_settled(&self, settle: &Settle, waiting: &Waiting) {
+        let (state, reason) = match settle.next {
+            Next::Succeed => (InvocationState::Succeeded, None),
+            Next::DeadLetter(reason) => (InvocationState::DeadLettered, Some(reason)),
+            Next::Cancel(reason) => (InvocationState::Cancelled, Some(reason)),
+            Next::Fail | Next::Retry { .. } => return,
+        };
+        let (attempt, outcome) = (Some(settle.lease.token), Some(settle.end.outcome));
+        self.tell(waiting, state, settle.end.ended, Told { attempt, outcome, reason, due: None });
     }
 
     /// Settles, as often as it takes; also says whether it took more than once.

@@ -18,11 +18,13 @@ pub struct Quota {
     pub backlog: u64,
     /// How many of the ceiling synchronous `invoke` may hold; beyond it, 429.
     pub invoke_slots: u32,
+    /// How many of the ceiling are kept for synchronous `invoke`: work from the queue never takes them.
+    pub invoke_reserved: u32,
 }
 
 impl Default for Quota {
     fn default() -> Quota {
-        Quota { floor: 0, ceiling: 8, weight: 100, backlog: 1_000_000, invoke_slots: 4 }
+        Quota { floor: 0, ceiling: 8, weight: 100, backlog: 1_000_000, invoke_slots: 4, invoke_reserved: 0 }
     }
 }
 
@@ -46,6 +48,13 @@ impl Quota {
                 "quota.invoke_slots",
                 format!("must not exceed the ceiling of {}", self.ceiling),
             ));
+        }
+        if self.invoke_reserved > self.invoke_slots {
+            let most = self.invoke_slots;
+            return Err(Error::invalid("quota.invoke_reserved", format!("must not exceed the invoke_slots of {most}")));
+        }
+        if self.invoke_reserved >= self.ceiling {
+            return Err(Error::invalid("quota.invoke_reserved", "must leave one of the ceiling for the queue"));
         }
         Ok(())
     }

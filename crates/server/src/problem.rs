@@ -228,8 +228,8 @@ impl Problem {
     /// An invocation that was made and did not succeed: 504 when it ran out of time, else 502.
     pub(crate) fn outcome(
         outcome: sublet_model::Outcome,
-        invocation: sublet_model::InvocationId,
-        version: u32,
+        invocation: Option<sublet_model::InvocationId>,
+        version: Option<u32>,
         failure: Option<sublet_sandbox::Failure>,
     ) -> Problem {
         let (status, kind, title) = match outcome {
@@ -244,8 +244,8 @@ impl Problem {
         };
         let mut problem = Problem::new(status, kind, title, detail);
         problem.0.body.outcome = Some(outcome.as_str());
-        problem.0.body.invocation = Some(invocation.to_string());
-        problem.0.body.version = Some(version);
+        problem.0.body.invocation = invocation.map(|id| id.to_string());
+        problem.0.body.version = version;
         problem.0.body.failure = failure.map(FailureBody::from);
         problem
     }

@@ -59,6 +59,8 @@ struct QuotaBody {
     backlog: Option<u64>,
     /// How many of the ceiling synchronous invokes may hold; 4 by default, or the ceiling where that is less.
     invoke_slots: Option<u32>,
+    /// How many of the ceiling work from the queue never takes, so that synchronous invokes find them free; 0 by default.
+    invoke_reserved: Option<u32>,
 }
 
 impl QuotaBody {
@@ -71,6 +73,7 @@ impl QuotaBody {
             backlog: self.backlog.unwrap_or(base.backlog),
             // Lowering the ceiling alone must not need a second number.
             invoke_slots: self.invoke_slots.unwrap_or(base.invoke_slots.min(ceiling)),
+            invoke_reserved: self.invoke_reserved.unwrap_or(base.invoke_reserved.min(ceiling.saturating_sub(1))),
         }
     }
 }
@@ -98,7 +101,7 @@ impl TenantBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "id": "ten_01k8w3c5d7f9g", "name": "acme", "status": "active",
-    "quota": {"floor": 0, "ceiling": 8, "weight": 100, "backlog": 1000000, "invoke_slots": 4},
+    "quota": {"floor": 0, "ceiling": 8, "weight": 100, "backlog": 1000000, "invoke_slots": 4, "invoke_reserved": 0},
     "attributes": {"plan": "gold"}, "created": "2026-01-31T09:30:00Z"
 }))]
 pub(crate) struct TenantView {
@@ -119,11 +122,12 @@ struct QuotaView {
     weight: u32,
     backlog: u64,
     invoke_slots: u32,
+    invoke_reserved: u32,
 }
 
 impl From<&TenantRecord> for TenantView {
     fn from(record: &TenantRecord) -> TenantView {
-        let Quota { floor, ceiling, weight, backlog, invoke_slots } = record.spec.quota;
+        let Quota { floor, ceiling, weight, backlog, invoke_slots, invoke_reserved } = record.spec.quota;
         TenantView {
             id: record.id.to_string(),
             name: record.name.to_string(),
@@ -131,7 +135,7 @@ impl From<&TenantRecord> for TenantView {
                 TenantStatus::Active => Status::Active,
                 TenantStatus::Suspended => Status::Suspended,
             },
-            quota: QuotaView { floor, ceiling, weight, backlog, invoke_slots },
+            quota: QuotaView { floor, ceiling, weight, backlog, invoke_slots, invoke_reserved },
             attributes: record.spec.attributes.clone(),
             created: record.created.to_string(),
         }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use sublet_model::Name;
+use sublet_model::{Millis, Name};
 
 use super::{TenantArg, json_argument};
 use crate::client::Client;
@@ -24,17 +24,24 @@ pub(crate) struct Options {
     /// Run what this alias points to
     #[arg(long)]
     alias: Option<Name>,
+    /// Answer within this span, such as 150ms
+    #[arg(long)]
+    deadline: Option<Millis>,
+    /// The answer if the function has none in time: JSON
+    #[arg(long)]
+    fallback: Option<String>,
 }
 
 pub(crate) async fn run(options: Options, client: &Client, printer: Printer) -> Result<ExitCode> {
     let payload = json_argument("--event", &options.event)?;
-    let selector = match (options.version_number, &options.alias) {
-        (Some(number), _) => format!("?version={number}"),
-        (None, Some(alias)) => format!("?alias={alias}"),
-        (None, None) => String::new(),
-    };
-    let path = format!("/v1/tenants/{}/functions/{}/invoke{selector}", options.tenant.tenant, options.function);
-    let answer = client.post(&path, &payload).await?;
+    let query = [
+        ("version", options.version_number.map(|number| number.to_string())),
+        ("alias", options.alias.map(|alias| alias.to_string())),
+        ("deadline", options.deadline.map(|deadline| deadline.to_string())),
+    ];
+    let fallback = options.fallback.map(|text| json_argument("--fallback", &text)).transpose()?;
+    let path = format!("/v1/tenants/{}/functions/{}/invoke", options.tenant.tenant, options.function);
+    let answer = client.invoke(&path, &query, fallback.as_ref(), &payload).await?;
     // The function's own answer is JSON whatever was asked for.
     printer.raw(&answer);
     Ok(ExitCode::SUCCESS)

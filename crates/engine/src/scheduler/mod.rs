@@ -166,6 +166,7 @@ impl Scheduler {
     pub fn invoke_ended(&mut self, tenant: TenantId) {
         if let Some(entry) = self.tenants.get_mut(&tenant) {
             entry.invokes = entry.invokes.saturating_sub(1);
+            entry.invokes_running = entry.invokes_running.saturating_sub(1);
         }
         self.give_back(tenant);
     }
@@ -295,6 +296,7 @@ impl Scheduler {
                 continue;
             }
             entry.in_flight += 1;
+            entry.invokes_running += 1;
             self.in_flight += 1;
             return Some(Grant::Invoke { tenant, ticket });
         }

@@ -12,6 +12,8 @@ pub struct Share {
     pub ceiling: u32,
     pub weight: u32,
     pub invoke_slots: u32,
+    /// Of the ceiling, what work from the queue never takes.
+    pub invoke_reserved: u32,
     /// Suspended: what waits goes on waiting.
     pub paused: bool,
 }
@@ -23,6 +25,7 @@ impl Share {
             ceiling: quota.ceiling,
             weight: quota.weight.max(1),
             invoke_slots: quota.invoke_slots,
+            invoke_reserved: quota.invoke_reserved,
             paused,
         }
     }
@@ -37,6 +40,8 @@ pub(super) struct Tenant {
     pub(super) delayed: u64,
     /// Attempts and invokes that run.
     pub(super) in_flight: u32,
+    /// Of those, the invokes.
+    pub(super) invokes_running: u32,
     /// Invokes that run or wait.
     pub(super) invokes: u32,
     /// Invokes that wait for a slot of this tenant; the global line holds those that wait for any slot.
@@ -56,6 +61,7 @@ impl Tenant {
             ready: VecDeque::new(),
             delayed: 0,
             in_flight: 0,
+            invokes_running: 0,
             invokes: 0,
             invokes_held: VecDeque::new(),
             turn: 0,
@@ -66,7 +72,11 @@ impl Tenant {
     }
 
     pub(super) fn can_start(&self) -> bool {
-        !self.ready.is_empty() && self.in_flight < self.share.ceiling && !self.share.paused
+        let attempts = self.in_flight.saturating_sub(self.invokes_running);
+        !self.ready.is_empty()
+            && self.in_flight < self.share.ceiling
+            && attempts < self.share.ceiling.saturating_sub(self.share.invoke_reserved)
+            && !self.share.paused
     }
 
     pub(super) fn is_below_floor(&self) -> bool {

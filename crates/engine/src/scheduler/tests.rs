@@ -10,7 +10,7 @@ use super::*;
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
 fn share(floor: u32, ceiling: u32, weight: u32) -> Share {
-    Share { floor, ceiling, weight, invoke_slots: 1, paused: false }
+    Share { floor, ceiling, weight, invoke_slots: 1, invoke_reserved: 0, paused: false }
 }
 
 fn waiting(tenant: i64, number: i64, due: Timestamp) -> Waiting {

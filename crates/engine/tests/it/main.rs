@@ -7,6 +7,7 @@ mod delivery;
 mod explain;
 mod harness;
 mod invoke;
+mod named_queue;
 mod package;
 mod path;
 mod simulation;

@@ -276,6 +276,7 @@ impl World {
             function: name("enrich"),
             selector: Selector::Live,
             payload: Bytes::from_static(b"{}"),
+            deadline: None,
         };
         match self.engine.invoke(request).await {
             Ok(_) => self.invoked += 1,

@@ -123,6 +123,11 @@ impl Caller {
     pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
         self.reach.0.inner.stopping.subscribe()
     }
+
+    /// How often a stream says that it is still there, and looks whether its key is.
+    pub(crate) fn keep_alive(&self) -> std::time::Duration {
+        self.reach.0.inner.config.keep_alive
+    }
 }
 
 impl Operator {

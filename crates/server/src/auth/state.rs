@@ -34,6 +34,8 @@ pub struct ServerConfig {
     pub metrics_apart: bool,
     /// How long requests may take to finish once the server is told to stop.
     pub end_within: Duration,
+    /// How often a stream says that it is still there, and looks whether its key is.
+    pub keep_alive: Duration,
 }
 
 impl Default for ServerConfig {
@@ -47,6 +49,7 @@ impl Default for ServerConfig {
             tls: None,
             metrics_apart: false,
             end_within: Duration::from_secs(20),
+            keep_alive: Duration::from_secs(15),
         }
     }
 }

@@ -14,6 +14,7 @@ mod key;
 mod patterns;
 mod problem;
 mod publishing;
+mod queue;
 mod sandbox;
 mod shutdown;
 mod tls;
