@@ -3,7 +3,9 @@
 //! - conservation holds per tenant, at every look in between too;
 //! - every acknowledged event is there and everything it led to has ended;
 //! - every attempt was recorded once, and the ledger's sums equal a recount of them;
-//! - every invocation that ended by itself has exactly one result event.
+//! - every invocation that ended by itself has exactly one result event, and no two result events have one id;
+//! - every message that was put is acknowledged, waiting or dead, every result is in the queue for results once, and
+//!   every lost invocation of `fragile` is in the queue for dead letters once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -13,14 +15,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use sublet_engine::{Engine, EngineConfig, EngineParts, InvokeRequest, PackageKind, Selector};
+use sublet_engine::{Engine, EngineConfig, EngineParts, InvokeRequest, PackageKind, ReceiveRequest, Selector};
 use sublet_model::{
-    Clock, Envelope, ErrorKind, EventId, FunctionConfig, InvocationId, InvocationState, Millis, Outcome, Quota,
-    RetryPolicy, Timestamp,
+    Clock, Envelope, ErrorKind, EventId, FunctionConfig, InvocationId, InvocationState, MessageLease, Millis, Outcome,
+    QueueId, QueueSpec, Quota, RetryPolicy, Timestamp,
 };
 use sublet_sandbox::Sandbox;
 use sublet_store::memory::{Fault, Faults, Verb};
-use sublet_store::{Bus, CodeStore, Ledger, MemoryStore, Page, Queue, Selection, Store, TenantRecord, UsageQuery};
+use sublet_store::{
+    Bus, CodeStore, InvocationFilter, Ledger, MemoryStore, Messages, Page, Queue, Registry, Selection, Store,
+    TenantRecord, UsageQuery,
+};
 
 use crate::harness::*;
 
@@ -84,6 +89,9 @@ struct World {
     /// How often each was asked back from the dead letters.
     redriven: BTreeMap<InvocationId, usize>,
     invoked: u64,
+    queues: Vec<QueueId>,
+    /// Every lease that a consumer ever got.
+    leases: Vec<MessageLease>,
 }
 
 fn scripted(seed: u64) -> Arc<Scripted> {
@@ -136,6 +144,8 @@ impl World {
             published: 0,
             redriven: BTreeMap::new(),
             invoked: 0,
+            queues: Vec::new(),
+            leases: Vec::new(),
         };
         world.furnish().await;
         world
@@ -166,13 +176,21 @@ impl World {
         registry.put_rule(None, &name("dispatch"), all).await.unwrap();
         let some = rule(r#"{"detail":{"kind":["audit"]}}"#, r#"[{"tenant":"audit"},{"tenant":"missing"}]"#);
         registry.put_rule(None, &name("audit"), some).await.unwrap();
-        let rare = rule(r#"{"detail":{"kind":["fragile"]}}"#, r#"[{"tenant":"fragile"}]"#);
+        let rare =
+            rule(r#"{"detail":{"kind":["fragile"]}}"#, r#"[{"tenant":"fragile","dead_letter":{"queue":"lost"}}]"#);
         registry.put_rule(None, &name("fragile"), rare).await.unwrap();
         let results = rule(
             r#"{"source":["sublet"],"detail-type":["Invocation Failed"],"detail":{"function":["enrich"]}}"#,
             r#"[{"tenant":"audit"}]"#,
         );
         registry.put_rule(None, &name("results"), results).await.unwrap();
+        for (queue, spec) in
+            [("told", QueueSpec { receives_max: 1_000, ..QueueSpec::default() }), ("lost", QueueSpec::default())]
+        {
+            self.queues.push(registry.put_queue(&name(queue), spec).await.unwrap().0.id);
+        }
+        let told = rule(r#"{"source":["sublet"]}"#, r#"[{"queue":"told"}]"#);
+        registry.put_rule(None, &name("told"), told).await.unwrap();
     }
 
     async fn step(&mut self) {
@@ -190,11 +208,16 @@ impl World {
                 let tenant = self.one_tenant().id;
                 let _ = self.engine.cancel(tenant, Selection::All).await;
             }
-            94..97 => self.invoke().await,
+            94..96 => self.invoke().await,
+            96..98 => self.consume().await,
             _ => self.change_quota().await,
         }
         for tenant in &self.tenants {
             let balance = self.store.balance(tenant.id).await.unwrap();
+            assert!(balance.holds(), "{balance:?}");
+        }
+        for queue in &self.queues {
+            let balance = self.store.queue_balance(*queue, self.clock.now()).await.unwrap();
             assert!(balance.holds(), "{balance:?}");
         }
     }
@@ -269,6 +292,37 @@ impl World {
         let _ = self.engine.redrive(tenant, Selection::Ids(ids)).await;
     }
 
+    /// A consumer that takes some and acknowledges some of what it ever held: often too late, or in vain.
+    async fn consume(&mut self) {
+        let queue = self.engine.registry().queue(&name("told")).unwrap();
+        let request = ReceiveRequest { max: 20, wait: Duration::ZERO, lease: Duration::from_secs(20) };
+        if let Ok(received) = self.engine.receive(&queue, request).await {
+            self.leases.extend(received.iter().map(|message| message.lease));
+        }
+        let some: Vec<MessageLease> =
+            self.leases.iter().copied().filter(|_| self.random.random_range(0..3) == 0).take(100).collect();
+        // Fenced, done or lost on the way: the sums at the end tell whether one of them lied.
+        let _ = self.engine.ack(queue.id, some).await;
+    }
+
+    /// Everything that is left is taken and acknowledged; answers the events of what was ever put and is not erased.
+    async fn drain_queues(&mut self) {
+        let queue = self.engine.registry().queue(&name("told")).unwrap();
+        let request = ReceiveRequest { max: 100, wait: Duration::from_secs(20), lease: Duration::from_secs(60) };
+        loop {
+            let received = self.engine.receive(&queue, request).await.unwrap();
+            if received.is_empty() {
+                break;
+            }
+            let leases = received.iter().map(|message| message.lease).collect();
+            for answer in self.engine.ack(queue.id, leases).await.unwrap() {
+                answer.unwrap();
+            }
+        }
+        let balance = self.store.queue_balance(queue.id, self.clock.now()).await.unwrap();
+        assert!(balance.holds() && balance.put == balance.acked, "every message was taken: {balance:?}");
+    }
+
     async fn invoke(&mut self) {
         let tenant = self.one_tenant();
         let request = InvokeRequest {
@@ -329,12 +383,21 @@ impl World {
             assert!(by_id.contains_key(id), "{published} was acknowledged as {id} and is missing");
         }
         let mut results: BTreeMap<InvocationId, usize> = BTreeMap::new();
+        let mut names = BTreeSet::new();
         for event in &events {
             let envelope: Envelope = serde_json::from_slice(&event.body).unwrap();
             if envelope.source == "sublet" {
-                *results.entry(envelope.id.parse().unwrap()).or_default() += 1;
+                assert!(names.insert(envelope.id.clone()), "two results are called {}", envelope.id);
+                let invocation = envelope.id.split('.').next().unwrap();
+                *results.entry(invocation.parse().unwrap()).or_default() += 1;
+                assert!(event.messages.len() == 1 || event.depth > 16, "{} is in the queue once", envelope.id);
             }
         }
+        let [told, lost] = self.queues[..] else { panic!("two queues") };
+        let put = self.store.queue_balance(told, self.clock.now()).await.unwrap().put;
+        let told_of = events.iter().map(|event| event.messages.len() as u64).sum::<u64>();
+        assert_eq!(put, told_of, "as many messages as events put");
+        self.check_lost(lost).await;
         let mut summary = String::new();
         for tenant in &self.tenants {
             let own = events.iter().filter(|event| event.tenant == Some(tenant.id));
@@ -357,6 +420,24 @@ impl World {
             summary.push_str(&format!("{} {balance:?} {attempts}\n", tenant.name));
         }
         summary
+    }
+
+    /// Every invocation of `fragile` that was lost is a message, once for each time it was lost.
+    async fn check_lost(&self, queue: QueueId) {
+        let balance = self.store.queue_balance(queue, self.clock.now()).await.unwrap();
+        assert!(balance.holds(), "{balance:?}");
+        let (mut least, mut most) = (0, 0);
+        for tenant in &self.tenants {
+            let fragile = self.store.function(tenant.id, &name("fragile")).await.unwrap().unwrap().id;
+            let filter = InvocationFilter { function: Some(fragile), state: None };
+            let all = self.store.invocations(tenant.id, filter, Page::new(None, 1_000)).await.unwrap().items;
+            for record in all {
+                let is_lost = matches!(record.state, InvocationState::DeadLettered | InvocationState::Expired);
+                least += u64::from(is_lost);
+                most += u64::from(is_lost) + self.redriven.get(&record.id).copied().unwrap_or(0) as u64;
+            }
+        }
+        assert!((least..=most).contains(&balance.put), "{least} to {most}: {balance:?}");
     }
 
     async fn check_invocation(&self, tenant: &TenantRecord, id: InvocationId, results: usize) {
@@ -407,6 +488,7 @@ fn run(seed: u64, met: &Met) -> String {
             world.step().await;
         }
         world.come_to_rest().await;
+        world.drain_queues().await;
         world.check().await
     })
 }
@@ -442,7 +524,9 @@ fn every_seed_keeps_every_promise() {
         return;
     }
     // A simulation whose storms miss the engine would prove nothing.
-    for verb in [Verb::Publish, Verb::Claim, Verb::Settle, Verb::Finish, Verb::Extend, Verb::Rescue] {
+    let verbs =
+        [Verb::Publish, Verb::Claim, Verb::Settle, Verb::Finish, Verb::Extend, Verb::Rescue, Verb::Receive, Verb::Ack];
+    for verb in verbs {
         for is_lost in [false, true] {
             let count = met.lock().unwrap().get(&(verb, is_lost)).copied().unwrap_or(0);
             assert!(count > 0, "{verb} never met a fault (answer lost: {is_lost})");

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sublet_engine::{RECEIVE_MAX, RECEIVE_WAIT_MAX, ReceiveRequest, Received};
 use sublet_model::named_queue::{LEASE_MAX, LEASE_MIN, span};
-use sublet_model::{Error, MessageLease, Millis, Timestamp};
+use sublet_model::{Error, ErrorKind, MessageLease, Millis, Timestamp};
 use sublet_store::MessageOrigin;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -223,7 +223,11 @@ impl Leases {
         let mut problems: Vec<Option<Problem>> =
             self.texts.iter().map(|_| Some(Problem::invalid("leases", "is not a lease that a receive gave"))).collect();
         for ((place, _), answer) in self.known.iter().zip(answers) {
-            problems[*place] = answer.err().map(Problem::from);
+            problems[*place] = answer.err().map(|error| match error.kind {
+                // Of a shard's owner "fenced" passes; of a lease it does not.
+                ErrorKind::Fenced => Error::conflict(error.message).into(),
+                _ => Problem::from(error),
+            });
         }
         let mut status = StatusCode::OK;
         let mut items = Vec::with_capacity(self.texts.len());
