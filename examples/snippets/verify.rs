@@ -11,11 +11,14 @@ use axum::routing::post;
 use serde_json::Value;
 use standardwebhooks::Webhook;
 
+/// What is done with an event; its first argument is the webhook-id.
+type Handle = Box<dyn Fn(&str, Value) + Send + Sync>;
+
 pub struct Receiver {
     webhook: Webhook,
     /// In your product: a table with a unique column, written in the transaction that does the work.
     seen: Mutex<HashSet<String>>,
-    received: Box<dyn Fn(&str, Value) + Send + Sync>,
+    received: Handle,
 }
 
 /// `secret`: `whsec_…`. `received` gets each event once, with its webhook-id.

@@ -43,15 +43,15 @@ impl Tool {
         }
         eprintln!("installing {} {} into {}", self.name, self.version, folder.display());
         let mut install = match self.from {
-            Registry::Cargo { features } => self.from_cargo(&folder, features),
-            Registry::Npm => self.from_npm(&folder),
+            Registry::Cargo { features } => self.cargo_install(&folder, features),
+            Registry::Npm => self.npm_install(&folder),
         };
         let installed = install.current_dir(root()).status().is_ok_and(|status| status.success());
         (installed && self.is_there(&program)).then_some(program)
     }
 
     /// Not optimised: such a tool runs for seconds, and is built for every fresh checkout.
-    fn from_cargo(&self, folder: &Path, features: &str) -> Command {
+    fn cargo_install(&self, folder: &Path, features: &str) -> Command {
         let mut command = Command::new(cargo());
         command.args(["install", self.name, "--version", self.version, "--locked", "--debug", "--quiet", "--force"]);
         command.args(["--no-default-features", "--features", features]);
@@ -59,7 +59,7 @@ impl Tool {
         command
     }
 
-    fn from_npm(&self, folder: &Path) -> Command {
+    fn npm_install(&self, folder: &Path) -> Command {
         let mut command = Command::new("npm");
         command.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]).arg(folder);
         command.arg(format!("{}@{}", self.name, self.version));

@@ -105,7 +105,7 @@ pub(crate) async fn publish_events(
 
 /// One event or many, as the request had it: the answer has the same form.
 enum Read {
-    One(sublet_intake::Entry),
+    One(Box<sublet_intake::Entry>),
     Many(Vec<sublet_intake::Entry>),
 }
 
@@ -146,7 +146,7 @@ impl Publication<'_> {
     async fn publish(self, read: Read, key: Option<&IdempotencyKey>) -> Result<Remembered, Problem> {
         match read {
             Read::One(entry) => {
-                let mut answers = self.answers_to(vec![entry], key).await?;
+                let mut answers = self.answers_to(vec![*entry], key).await?;
                 let receipt = answers.pop().ok_or_else(lost_answer)??;
                 let status = if receipt.repeated { StatusCode::OK } else { StatusCode::ACCEPTED };
                 Remembered::of(status, &PublishedEvent::from(receipt))
@@ -216,7 +216,7 @@ fn fields(headers: &HeaderMap) -> Vec<Header<'_>> {
 
 fn read(mode: Mode, content: Option<&ContentType>, headers: &[Header<'_>], body: &Bytes) -> Result<Read, Problem> {
     if mode == Mode::Binary {
-        return Ok(Read::One(cloudevents::read_binary(content, headers, body)));
+        return Ok(Read::One(Box::new(cloudevents::read_binary(content, headers, body))));
     }
     let transcoded = match content {
         Some(content) => native::transcoded(content, body)?,
@@ -225,10 +225,10 @@ fn read(mode: Mode, content: Option<&ContentType>, headers: &[Header<'_>], body:
     let text = transcoded.as_deref().unwrap_or(body);
     let tenant = cloudevents::tenant_header(headers)?;
     Ok(match mode {
-        Mode::Structured => Read::One(cloudevents::read_structured(text, tenant)),
+        Mode::Structured => Read::One(Box::new(cloudevents::read_structured(text, tenant))),
         Mode::Batch => Read::Many(cloudevents::read_batch(text, tenant)?),
         Mode::Native | Mode::Binary if native::is_array(text) => Read::Many(native::read_array(text)?),
-        Mode::Native | Mode::Binary => Read::One(native::read_one(text)),
+        Mode::Native | Mode::Binary => Read::One(Box::new(native::read_one(text))),
     })
 }
 

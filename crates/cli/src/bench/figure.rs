@@ -106,7 +106,8 @@ pub(super) fn spread(rounds: &[f64]) -> Spread {
     sorted.sort_by(f64::total_cmp);
     let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
     let middle = sorted.len() / 2;
-    let median = if sorted.len() % 2 == 0 { (at(middle.wrapping_sub(1)) + at(middle)) / 2.0 } else { at(middle) };
+    let median =
+        if sorted.len().is_multiple_of(2) { (at(middle.wrapping_sub(1)) + at(middle)) / 2.0 } else { at(middle) };
     Spread { low: at(0), median, high: at(sorted.len().wrapping_sub(1)) }
 }
 

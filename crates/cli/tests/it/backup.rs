@@ -24,7 +24,7 @@ async fn sublet(arguments: &[&str], folders: &[&Path]) -> Result<Output> {
 
 /// Answers Sublet's id.
 async fn publish(http: &Http, n: usize) -> Result<String> {
-    let fill = "x".repeat(if n % 4 == 0 { 30_000 } else { 10 });
+    let fill = "x".repeat(if n.is_multiple_of(4) { 30_000 } else { 10 });
     let answer = http.post("/v1/events", &event(TENANT, &format!("event-{n}"), &json!({"n": n, "fill": fill}))).await?;
     Ok(answer.ok()?["id"].as_str().unwrap_or_default().to_owned())
 }

@@ -21,8 +21,11 @@ fn traced(input: EventInput, context: Option<TraceContext>) -> EventInput {
     EventInput { trace_context: context, ..input }
 }
 
+/// What each attempt was told of its trace, in order.
+type Heard = Arc<Mutex<Vec<Option<String>>>>;
+
 /// A sandbox that keeps what its attempts are told of their trace.
-fn listening() -> (Arc<Scripted>, Arc<Mutex<Vec<Option<String>>>>) {
+fn listening() -> (Arc<Scripted>, Heard) {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hears = Arc::clone(&heard);
     let sandbox = Scripted::new(move |code, attempt| {

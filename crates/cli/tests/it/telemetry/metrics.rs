@@ -30,7 +30,9 @@ fn documented() -> BTreeMap<String, Documented> {
 }
 
 /// A line of Prometheus text: name, labels, value.
-fn sample(line: &str) -> Option<(&str, Vec<(&str, &str)>, f64)> {
+type Sample<'a> = (&'a str, Vec<(&'a str, &'a str)>, f64);
+
+fn sample(line: &str) -> Option<Sample<'_>> {
     let (head, value) = line.rsplit_once(' ')?;
     let (name, labels) = head.split_once('{').unwrap_or((head, ""));
     let pairs = labels.trim_end_matches('}').split("\",").filter_map(|pair| pair.split_once("=\""));
