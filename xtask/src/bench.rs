@@ -23,7 +23,7 @@ const BENCHES: &[(&str, &str)] = &[
 ];
 
 /// What `sublet bench` measures, one run each, in the order of the table.
-const WHOLE: &[&str] = &["publish", "path", "match", "deploy", "idle-tenants"];
+const WHOLE: &[&str] = &["publish", "path", "invoke", "match", "deploy", "idle-tenants"];
 
 pub(crate) fn run(filter: Option<&str>) -> Result<()> {
     if !NODE.ensure() {

@@ -8,6 +8,7 @@ mod deploy;
 mod family;
 mod figure;
 mod idle_tenants;
+mod invoke;
 mod machine;
 mod matching;
 mod path;
@@ -57,6 +58,8 @@ enum Bench {
     Publish,
     /// From an event to its result: CPU under load, time when idle
     Path,
+    /// Call a function and wait for its answer, alone and beside full queues
+    Invoke,
     /// Find the rules that an event matches, few rules and many
     Match,
     /// Deploy a small function
@@ -68,7 +71,7 @@ enum Bench {
 impl Bench {
     /// Whether a server that is someone else's can be asked. The others look at the process or start one.
     fn works_from_afar(self) -> bool {
-        matches!(self, Bench::Publish | Bench::Path | Bench::Deploy | Bench::Match)
+        matches!(self, Bench::Publish | Bench::Path | Bench::Invoke | Bench::Deploy | Bench::Match)
     }
 }
 
@@ -94,6 +97,7 @@ pub(crate) async fn run(options: Options, common: &Common) -> Result<ExitCode> {
         figures.extend(match bench {
             Bench::Publish => publish::run(&plan, subject().await?).await?,
             Bench::Path => path::run(&plan, subject().await?, options.workerd.as_deref()).await?,
+            Bench::Invoke => invoke::run(&plan, subject().await?).await?,
             Bench::Match => matching::run(&plan)?,
             Bench::Deploy => deploy::run(&plan, subject().await?, &program).await?,
             Bench::IdleTenants => idle_tenants::run(&plan, &program).await?,
