@@ -31,6 +31,7 @@ const SECRET: &str = "whsec_c3VibGV0LXNuaXBwZXRzLWFyZS1zaWduZWQtd2l0aC10aGlz";
 /// A snippet's language: how its files are run.
 struct Program {
     interpreter: PathBuf,
+    arguments: &'static [&'static str],
     folder: PathBuf,
     ending: &'static str,
 }
@@ -38,7 +39,7 @@ struct Program {
 impl Program {
     fn python() -> Option<Program> {
         let interpreter = installed("python")?.join("bin/python");
-        Some(Program { interpreter, folder: root().join("examples/snippets"), ending: "py" })
+        Some(Program { interpreter, arguments: &[], folder: root().join("examples/snippets"), ending: "py" })
     }
 
     /// The snippets lie beside their packages, where Node looks for them.
@@ -47,11 +48,13 @@ impl Program {
         for file in ["publish.ts", "verify.ts"] {
             std::fs::copy(root().join("examples/snippets").join(file), folder.join(file))?;
         }
-        Ok(Some(Program { interpreter: folder.join("node_modules/.bin/tsx"), folder, ending: "ts" }))
+        // Not by the command `tsx`, which starts a Node of its own: killed, it would leave that behind.
+        Ok(Some(Program { interpreter: "node".into(), arguments: &["--import", "tsx"], folder, ending: "ts" }))
     }
 
     fn command(&self, snippet: &str) -> Command {
         let mut command = Command::new(&self.interpreter);
+        command.args(self.arguments);
         command.arg(self.folder.join(format!("{snippet}.{}", self.ending))).current_dir(&self.folder);
         command.env("WEBHOOK_SECRET", SECRET).env_remove("PORT").stdin(Stdio::null()).kill_on_drop(true);
         command
