@@ -25,6 +25,7 @@ pub(crate) enum Command {
         /// To this webhook alone
         #[arg(long)]
         webhook: Option<Name>,
+        /// In this state alone
         #[arg(long)]
         state: Option<State>,
         /// Of this tenant's events alone

@@ -67,6 +67,7 @@ pub(crate) enum Command {
         name: Name,
         /// Messages; or --all
         ids: Vec<String>,
+        /// Every dead letter of the queue
         #[arg(long, conflicts_with = "ids")]
         all: bool,
     },
@@ -75,6 +76,7 @@ pub(crate) enum Command {
         name: Name,
         /// Messages; or --all
         ids: Vec<String>,
+        /// Every dead letter of the queue
         #[arg(long, conflicts_with = "ids")]
         all: bool,
     },
