@@ -5,14 +5,14 @@
 //! yardstick of the same run, `bar` the most it may be (the least, where `better` is `more`), in the ratio's or the
 //! value's unit (`bar_on`). What a whole server costs is measured by `sublet bench`, whose JSON holds such figures.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::need::NODE;
 use crate::tool::WORKERD;
-use crate::{cargo, root};
+use crate::{cargo, command};
 
 /// (package, bench target), in the order of the table.
 const BENCHES: &[(&str, &str)] = &[
@@ -36,9 +36,8 @@ pub(crate) fn run(filter: Option<&str>) -> Result<()> {
             continue;
         }
         eprintln!("$ cargo bench --profile release -p {package} --bench {target}");
-        let output = Command::new(cargo())
+        let output = command(&cargo())
             .args(["bench", "--profile", "release", "--quiet", "-p", package, "--bench", target])
-            .current_dir(root())
             .stdout(Stdio::piped())
             .output()
             .with_context(|| format!("cannot run the benchmark {target} of {package}"))?;
@@ -85,9 +84,8 @@ fn whole(which: &str) -> Result<Vec<Value>> {
         }
     }
     eprintln!("$ cargo {}", arguments.join(" "));
-    let output = Command::new(cargo())
+    let output = command(&cargo())
         .args(&arguments)
-        .current_dir(root())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .output()

@@ -14,7 +14,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::need::WASM_TOOLCHAIN;
-use crate::{cargo, root};
+use crate::{cargo, command, root};
 
 const SOURCE_PACKAGE: &str = "libquickjs-ng-sys";
 const ARTIFACT: &str = "quickjs.wasm";
@@ -59,7 +59,7 @@ fn compare(folder: &Path, rebuilt: &str) -> Result<()> {
 
 /// The folder of QuickJS-ng's C files, fetched by cargo if need be.
 fn source(folder: &Path) -> Result<PathBuf> {
-    let output = Command::new(cargo())
+    let output = command(&cargo())
         .args(["metadata", "--format-version=1", "--locked", "--manifest-path"])
         .arg(folder.join("Cargo.toml"))
         .output()

@@ -76,15 +76,25 @@ fn root() -> PathBuf {
 /// Runs a command at the root, its output passed through. Errors: it could not start, or did not exit with 0.
 fn run(program: &str, args: &[&str]) -> Result<()> {
     eprintln!("$ {program} {}", args.join(" "));
-    let status = Command::new(program)
-        .args(args)
-        .current_dir(root())
-        .status()
-        .with_context(|| format!("cannot start {program}"))?;
+    let status = command(program).args(args).status().with_context(|| format!("cannot start {program}"))?;
     if !status.success() {
         bail!("`{program} {}` failed: {status}", args.join(" "));
     }
     Ok(())
+}
+
+/// A command at the root, without what cargo says of this package in the environment. Build scripts watch these
+/// variables (ring's does) and would run again, and all above them be compiled again, whenever cargo is called by hand and
+/// from here in turn.
+fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
+    command.current_dir(root());
+    command
 }
 
 /// The cargo that runs this task, so that both use one toolchain.

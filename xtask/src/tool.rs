@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{cargo, root};
+use crate::{cargo, command, root};
 
 pub(crate) struct Tool {
     pub(crate) name: &'static str,
@@ -52,7 +52,7 @@ impl Tool {
 
     /// Not optimised: such a tool runs for seconds, and is built for every fresh checkout.
     fn cargo_install(&self, folder: &Path, features: &str) -> Command {
-        let mut command = Command::new(cargo());
+        let mut command = command(&cargo());
         command.args(["install", self.name, "--version", self.version, "--locked", "--debug", "--quiet", "--force"]);
         command.args(["--no-default-features", "--features", features]);
         command.arg("--root").arg(folder).arg("--target-dir").arg(folder.join("build"));
