@@ -41,10 +41,14 @@ async fn measure(plan: &Plan, subject: &Subject) -> Result<Vec<Figure>> {
     let (mut busy, mut busy_yard) = (Spans::default(), Spans::default());
     // The function's image is mapped, the connections are open.
     calls(subject, plan.idle_events).await?;
+    // All rounds alone come first: what a round under load leaves in the queues would still be running.
     for round in 1..=plan.rounds {
-        eprintln!("invoke: round {round} of {}, {} calls alone and as many under load", plan.rounds, plan.idle_events);
+        eprintln!("invoke: round {round} of {}, {} calls alone", plan.rounds, plan.idle_events);
         idle.add(calls(subject, plan.idle_events).await?);
         idle_yard.add(requests(subject, plan.idle_events).await?);
+    }
+    for round in 1..=plan.rounds {
+        eprintln!("invoke: round {round} of {}, {} calls beside full queues", plan.rounds, plan.idle_events);
         let stop = AtomicBool::new(false);
         let publishers = futures::future::try_join_all((0..PUBLISHERS).map(|lane| publish_on(subject, lane, &stop)));
         let measured = async {
