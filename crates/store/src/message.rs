@@ -96,6 +96,21 @@ pub struct MessageRecord {
     pub ended: Option<Timestamp>,
 }
 
+impl MessageRecord {
+    /// The message as its queue's line keeps it; meant for one that waits or is leased.
+    pub fn pending(&self) -> PendingMessage {
+        PendingMessage {
+            id: self.id,
+            queue: self.queue,
+            event: self.event,
+            due: self.due,
+            receives: self.receives,
+            tries: self.tries,
+            is_leased: self.state == MessageState::Leased,
+        }
+    }
+}
+
 /// What an end does to messages of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bury {

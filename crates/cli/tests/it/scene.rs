@@ -17,18 +17,18 @@ pub(crate) async fn serve(home: &Home) -> Result<Server> {
     Server::start(PROGRAM, home).await
 }
 
-/// The tenant, with `code` live as its function `work`.
+/// The tenant, with `code` live as its function `enrich`.
 pub(crate) async fn tenant(http: &Http, name: &str, config: &Value, code: &str) -> Result<()> {
     http.put(&format!("/v1/tenants/{name}"), &json!({})).await?.ok()?;
-    let function = format!("/v1/tenants/{name}/functions/work");
+    let function = format!("/v1/tenants/{name}/functions/enrich");
     http.put(&function, config).await?.ok()?;
     http.upload(&format!("{function}/versions"), "text/javascript", code.into()).await?.ok()?;
     Ok(())
 }
 
-/// Leads events of source `load` to their tenant's function `work`.
+/// Leads events of source `load` to their tenant's function `enrich`.
 pub(crate) async fn rule(http: &Http) -> Result<()> {
-    let rule = json!({"pattern": {"source": ["load"]}, "targets": [{"tenant": "work"}]});
+    let rule = json!({"pattern": {"source": ["load"]}, "targets": [{"tenant": "enrich"}]});
     http.put("/v1/rules/load", &rule).await?.ok()?;
     Ok(())
 }

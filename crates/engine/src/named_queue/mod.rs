@@ -242,7 +242,7 @@ impl Core {
         match self.store.message(id).await {
             Ok(Some(record)) if matches!(record.state, MessageState::Waiting | MessageState::Leased) => {
                 let receives_max = self.receives_max(record.queue);
-                reader.set(&pending_of(&record), receives_max);
+                reader.set(&record.pending(), receives_max);
             }
             Ok(_) => reader.with(|line| line.remove(id)),
             // The next try finds out.
@@ -343,17 +343,5 @@ impl Core {
             tracing::warn!(queue.id = %queue.id, "{buried} messages of {} are dead letters now", queue.name);
         }
         Ok(())
-    }
-}
-
-fn pending_of(record: &MessageRecord) -> PendingMessage {
-    PendingMessage {
-        id: record.id,
-        queue: record.queue,
-        event: record.event,
-        due: record.due,
-        receives: record.receives,
-        tries: record.tries,
-        is_leased: record.state == MessageState::Leased,
     }
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, params};
 use sublet_model::{Error, MessageId, QueueId, Timestamp};
 use sublet_store::{Listing, MessageRecord, MessageSelection, MessageState, Page};
 
-use super::{EXPIRED, PENDING, count, pending_of, pending_record, record_of, write_end};
+use super::{EXPIRED, PENDING, count, pending_record, record_of, write_end};
 use crate::command::Batch;
 use crate::fail::Outcome;
 use crate::listing;
@@ -113,7 +113,7 @@ pub(super) fn redrive(batch: &mut Batch<'_, '_>, queue: QueueId, id: MessageId, 
         .execute((queue.raw(), id.raw()))?;
     let mut statement = batch.conn.prepare_cached(&format!("{PENDING} WHERE id = ?"))?;
     if let Some(row) = statement.query([id.raw()])?.next()? {
-        batch.after.messages.push(pending_of(&pending_record(row)?));
+        batch.after.messages.push(pending_record(row)?.pending());
     }
     Ok(true)
 }

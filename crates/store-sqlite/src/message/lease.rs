@@ -4,7 +4,7 @@ use rusqlite::params;
 use sublet_model::{Error, MessageLease, QueueId, Timestamp};
 use sublet_store::{Bury, MessageRecord, Receive};
 
-use super::{ACKED, EXPIRED, PENDING, count, each, pending_of, pending_record, read, write_end};
+use super::{ACKED, EXPIRED, PENDING, count, each, pending_record, read, write_end};
 use crate::command::Batch;
 use crate::fail::Outcome;
 
@@ -89,7 +89,7 @@ pub(super) fn release(batch: &mut Batch<'_, '_>, queue: QueueId, lease: MessageL
     }
     let mut statement = batch.conn.prepare_cached(&format!("{PENDING} WHERE id = ?"))?;
     if let Some(row) = statement.query([lease.message.raw()])?.next()? {
-        batch.after.messages.push(pending_of(&pending_record(row)?));
+        batch.after.messages.push(pending_record(row)?.pending());
     }
     Ok(())
 }

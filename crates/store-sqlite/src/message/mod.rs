@@ -43,18 +43,6 @@ fn record_of(row: &Row<'_>, state: MessageState, ended: Option<Timestamp>) -> Ou
     })
 }
 
-fn pending_of(record: &MessageRecord) -> PendingMessage {
-    PendingMessage {
-        id: record.id,
-        queue: record.queue,
-        event: record.event,
-        due: record.due,
-        receives: record.receives,
-        tries: record.tries,
-        is_leased: record.state == MessageState::Leased,
-    }
-}
-
 const PENDING: &str = "SELECT id, queue, event, tenant, due, receives, tries, origin, leased, input FROM message";
 
 fn pending_record(row: &Row<'_>) -> Outcome<MessageRecord> {
@@ -175,7 +163,7 @@ fn arrivals(batch: &mut Batch<'_, '_>) -> Outcome<mpsc::UnboundedReceiver<Vec<Pe
     let mut statement = batch.conn.prepare(PENDING)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        backlog.push(pending_of(&pending_record(row)?));
+        backlog.push(pending_record(row)?.pending());
     }
     backlog.sort_unstable_by_key(|pending| (pending.due, pending.id));
     let (sender, receiver) = mpsc::unbounded_channel();

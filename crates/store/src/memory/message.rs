@@ -44,18 +44,6 @@ fn is_here(state: MessageState) -> bool {
     is_pending(state) || state == MessageState::Dead
 }
 
-fn pending_of(record: &MessageRecord) -> PendingMessage {
-    PendingMessage {
-        id: record.id,
-        queue: record.queue,
-        event: record.event,
-        due: record.due,
-        receives: record.receives,
-        tries: record.tries,
-        is_leased: record.state == MessageState::Leased,
-    }
-}
-
 impl Rows {
     pub(super) fn forget_receiver(&mut self) {
         self.receiver = None;
@@ -84,7 +72,7 @@ impl Rows {
             origin,
             ended: None,
         };
-        let pending = pending_of(&record);
+        let pending = record.pending();
         self.messages.insert(new.id, Message { record, input: new.input });
         Some(pending)
     }
@@ -155,7 +143,7 @@ impl Rows {
         let record = &mut self.holder(queue, lease)?.record;
         record.state = MessageState::Waiting;
         record.due = due;
-        let pending = pending_of(record);
+        let pending = record.pending();
         self.announce(vec![pending]);
         Ok(())
     }
@@ -202,7 +190,7 @@ impl Rows {
             record.due = now;
             record.tries = 0;
             record.ended = None;
-            pending.push(pending_of(record));
+            pending.push(record.pending());
         }
         self.announce(pending);
         ids.len() as u64
@@ -325,7 +313,7 @@ impl Messages for MemoryStore {
         let rows = &mut state.messages;
         let records = rows.messages.values().map(|message| &message.record);
         let mut backlog: Vec<PendingMessage> =
-            records.filter(|record| is_pending(record.state)).map(pending_of).collect();
+            records.filter(|record| is_pending(record.state)).map(MessageRecord::pending).collect();
         backlog.sort_by_key(|pending| (pending.due, pending.id));
         let (sender, receiver) = mpsc::unbounded_channel();
         rows.receiver = Some(sender);

@@ -56,7 +56,7 @@ async fn walk(home: &Home, http: &sublet_testkit::Http) -> Result<()> {
     for name in ["acme", "globex"] {
         news.find(DEADLINE, |event| event["tenant"] == name).await?;
     }
-    http.post("/v1/tenants/acme/functions/work/invoke", &json!({})).await?.ok()?;
+    http.post("/v1/tenants/acme/functions/enrich/invoke", &json!({})).await?.ok()?;
     http.get("/v1/no-such-path").await?;
     http.with_key("slo_nobody-knows-this-key-0123456789").get("/v1/tenants").await?;
     product.until(|taken| !taken.hooks.is_empty()).await?;

@@ -62,7 +62,7 @@ async fn one_publish_is_one_trace_at_the_collector_and_metrics_follow() -> Resul
     assert_eq!(attribute(publish_span, "http.request.method"), Some("POST"));
     assert_eq!(
         (attribute(attempt, "faas.name"), attribute(attempt, "sublet.outcome")),
-        (Some("work"), Some("Succeeded"))
+        (Some("enrich"), Some("Succeeded"))
     );
     assert_eq!(attribute(attempt, "sublet.tenant.name"), Some("acme"));
     // The function and the webhook's receiver can go on with it.
