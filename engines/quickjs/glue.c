@@ -28,6 +28,14 @@ IMPORT("remaining_ms") int32_t host_remaining_ms(void);
 IMPORT("input") void host_input(char *to);
 /* One line of the log, UTF-8 without its line feed. */
 IMPORT("log") void host_log(const char *text, size_t length);
+/* A synchronous operation of the host, by number (crates/sandbox/src/wasm/host/call.rs). What it answers stays with the
+ * host until `reply` takes it: its length, or, when it refused, -1 - the length of the text that says why. */
+IMPORT("call") int32_t host_call(int32_t operation, const char *data, size_t length);
+/* Copies the last answer of `call`, or the last message of `wait`, to `to`. */
+IMPORT("reply") void host_reply(char *to);
+/* Waits until a message comes from outside (then its length) or until that time in microseconds since 1970 (then -1);
+ * a negative time is none. The attempt gives up its turn meanwhile. */
+IMPORT("wait") int32_t host_wait(int64_t until_us);
 /* The call's end; called exactly once in build and attempt. */
 IMPORT("finish") void host_finish(int32_t kind, const char *text, size_t length);
 
@@ -52,7 +60,7 @@ enum {
 static JSRuntime *runtime;
 static JSContext *context;
 /* The prelude's functions; see prelude/hooks.js. */
-static JSValue hook_resolve, hook_load, hook_build, hook_attempt, hook_describe;
+static JSValue hook_resolve, hook_load, hook_build, hook_attempt, hook_describe, hook_due, hook_turn;
 static uint64_t random_state;
 
 /* Called by the linker's start-up code convention; naming it here keeps the linker from wrapping every export in it. */
@@ -102,6 +110,134 @@ static JSValue js_log(JSContext *ctx, JSValueConst this_value, int count, JSValu
 static JSValue js_remaining(JSContext *ctx, JSValueConst this_value, int count, JSValueConst *arguments)
 {
     return JS_NewInt32(ctx, host_remaining_ms());
+}
+
+static JSValue js_micros(JSContext *ctx, JSValueConst this_value, int count, JSValueConst *arguments)
+{
+    return JS_NewFloat64(ctx, (double)host_now_us());
+}
+
+/* Half a character, which no encoding has, becomes U+FFFD in place: both take three bytes. Text of ASCII alone may be the
+ * engine's own copy of the string, but has nothing to replace. */
+static void make_well_formed(const char *text, size_t length)
+{
+    unsigned char *bytes = (unsigned char *)text;
+    for (size_t i = 0; i + 2 < length; i++) {
+        if (bytes[i] == 0xed && bytes[i + 1] >= 0xa0) {
+            bytes[i] = 0xef;
+            bytes[i + 1] = 0xbf;
+            bytes[i + 2] = 0xbd;
+        }
+    }
+}
+
+static void *resize_buffer(JSRuntime *rt, void *opaque, void *bytes, size_t size)
+{
+    return js_realloc_rt(rt, bytes, size);
+}
+
+/* What the host holds ready, as an ArrayBuffer. */
+static JSValue take_reply(JSContext *ctx, size_t length)
+{
+    uint8_t *bytes = js_malloc(ctx, length + 1);
+    if (!bytes)
+        return JS_EXCEPTION;
+    host_reply((char *)bytes);
+    return JS_NewArrayBuffer(ctx, bytes, length, 0, resize_buffer, NULL, false);
+}
+
+static JSValue take_reply_text(JSContext *ctx, size_t length)
+{
+    char *bytes = js_malloc(ctx, length + 1);
+    if (!bytes)
+        return JS_EXCEPTION;
+    host_reply(bytes);
+    JSValue text = JS_NewStringLen(ctx, bytes, length);
+    js_free(ctx, bytes);
+    return text;
+}
+
+/* (operation, data) with data a string, an ArrayBuffer, a typed array or nothing. Answers as `host_call` does; when it
+ * could not be asked at all, an exception is pending and `*asked` is false. */
+static int32_t call_host(JSContext *ctx, JSValueConst *arguments, bool *asked)
+{
+    int32_t operation;
+    int32_t answer = 0;
+    *asked = false;
+    if (JS_ToInt32(ctx, &operation, arguments[0]))
+        return 0;
+    if (JS_IsUndefined(arguments[1])) {
+        answer = host_call(operation, NULL, 0);
+    } else if (JS_IsString(arguments[1])) {
+        size_t length;
+        const char *text = JS_ToCStringLen(ctx, &length, arguments[1]);
+        if (!text)
+            return 0;
+        make_well_formed(text, length);
+        answer = host_call(operation, text, length);
+        JS_FreeCString(ctx, text);
+    } else if (JS_GetTypedArrayType(arguments[1]) >= 0) {
+        size_t offset, length, whole;
+        JSValue buffer = JS_GetTypedArrayBuffer(ctx, arguments[1], &offset, &length, NULL);
+        if (JS_IsException(buffer))
+            return 0;
+        uint8_t *bytes = JS_GetArrayBuffer(ctx, &whole, buffer);
+        JS_FreeValue(ctx, buffer);
+        if (!bytes && length > 0)
+            return 0;
+        answer = host_call(operation, (char *)bytes + offset, length);
+    } else {
+        size_t length;
+        uint8_t *bytes = JS_GetArrayBuffer(ctx, &length, arguments[1]);
+        if (!bytes)
+            return 0;
+        answer = host_call(operation, (char *)bytes, length);
+    }
+    *asked = true;
+    return answer;
+}
+
+static JSValue call_refused(JSContext *ctx, int32_t answer)
+{
+    JSValue text = take_reply_text(ctx, (size_t)(-1 - (int64_t)answer));
+    if (JS_IsException(text))
+        return JS_EXCEPTION;
+    JSValue error = JS_NewError(ctx);
+    JS_DefinePropertyValueStr(ctx, error, "message", text, JS_PROP_WRITABLE | JS_PROP_CONFIGURABLE);
+    return JS_Throw(ctx, error);
+}
+
+/* → an ArrayBuffer with the host's answer. Throws an Error with the host's text when it refuses. */
+static JSValue js_call(JSContext *ctx, JSValueConst this_value, int count, JSValueConst *arguments)
+{
+    bool asked;
+    int32_t answer = call_host(ctx, arguments, &asked);
+    if (!asked)
+        return JS_EXCEPTION;
+    return answer < 0 ? call_refused(ctx, answer) : take_reply(ctx, (size_t)answer);
+}
+
+/* The same, the answer as a string. */
+static JSValue js_ask(JSContext *ctx, JSValueConst this_value, int count, JSValueConst *arguments)
+{
+    bool asked;
+    int32_t answer = call_host(ctx, arguments, &asked);
+    if (!asked)
+        return JS_EXCEPTION;
+    return answer < 0 ? call_refused(ctx, answer) : take_reply_text(ctx, (size_t)answer);
+}
+
+/* (string) → its UTF-8 as an ArrayBuffer. */
+static JSValue js_encode(JSContext *ctx, JSValueConst this_value, int count, JSValueConst *arguments)
+{
+    size_t length;
+    const char *text = JS_ToCStringLen(ctx, &length, arguments[0]);
+    if (!text)
+        return JS_EXCEPTION;
+    make_well_formed(text, length);
+    JSValue bytes = JS_NewArrayBufferCopy(ctx, (const uint8_t *)text, length);
+    JS_FreeCString(ctx, text);
+    return bytes;
 }
 
 /* (source, name) → the value of the script. Its first two lines are the prelude's, so that the tenant's start at 1; two,
@@ -274,8 +410,36 @@ static void finish_failure(JSValue error)
         host_finish(FINISH_INDESCRIBABLE, NULL, 0);
 }
 
-/* Runs jobs until `promise` (taken; a promise of JSON text) settles or no job is left. Timers and fetch will wait for
- * the host here, where the queue is empty. */
+/* What the prelude's `due` answers when no timer runs and something outside is awaited, and when nothing is. */
+enum { DUE_WHEN_TOLD = -1, DUE_NEVER = -2 };
+
+enum waited { WAITED, NOTHING_TO_WAIT_FOR, WAITED_AND_THREW };
+
+/* No job is left: waits for a timer or a message and hands it to the prelude. An exception, of a timer's callback say, is
+ * then pending. */
+static enum waited wait_outside(void)
+{
+    double due = DUE_NEVER;
+    JSValue answer = JS_Call(context, hook_due, JS_UNDEFINED, 0, NULL);
+    if (JS_IsException(answer) || JS_ToFloat64(context, &due, answer))
+        return WAITED_AND_THREW;
+    JS_FreeValue(context, answer);
+    if (due == DUE_NEVER)
+        return NOTHING_TO_WAIT_FOR;
+    int32_t length = host_wait(due < 0 ? DUE_WHEN_TOLD : (int64_t)due);
+    JSValue message = length < 0 ? JS_UNDEFINED : take_reply(context, (size_t)length);
+    JSValue turned = JS_IsException(message)
+                         ? JS_EXCEPTION
+                         : JS_Call(context, hook_turn, JS_UNDEFINED, 1, (JSValueConst *)&message);
+    JS_FreeValue(context, message);
+    if (JS_IsException(turned))
+        return WAITED_AND_THREW;
+    JS_FreeValue(context, turned);
+    return WAITED;
+}
+
+/* Runs jobs, and waits where there are none, until `promise` (taken; a promise of JSON text) settles or nothing is left
+ * that could settle it. */
 static void finish_settled(JSValue promise)
 {
     JSContext *job_context;
@@ -285,10 +449,19 @@ static void finish_settled(JSValue promise)
     }
     while (JS_PromiseState(context, promise) == JS_PROMISE_PENDING) {
         int status = JS_ExecutePendingJob(runtime, &job_context);
-        if (status == 0)
-            break;
         if (status < 0)
             JS_FreeValue(context, JS_GetException(context));
+        if (status != 0)
+            continue;
+        enum waited waited = wait_outside();
+        if (waited == NOTHING_TO_WAIT_FOR)
+            break;
+        if (waited == WAITED_AND_THREW) {
+            /* Nobody can catch it, so it ends the call, as it ends a process in Node. */
+            finish_failure(JS_GetException(context));
+            JS_FreeValue(context, promise);
+            return;
+        }
     }
     switch (JS_PromiseState(context, promise)) {
     case JS_PROMISE_FULFILLED:
@@ -355,6 +528,10 @@ EXPORT("sublet_prelude") int32_t sublet_prelude(size_t length)
     JSValue host = JS_NewObject(context);
     JS_SetPropertyStr(context, host, "log", JS_NewCFunction(context, js_log, "log", 1));
     JS_SetPropertyStr(context, host, "remaining", JS_NewCFunction(context, js_remaining, "getRemainingTimeInMillis", 0));
+    JS_SetPropertyStr(context, host, "micros", JS_NewCFunction(context, js_micros, "micros", 0));
+    JS_SetPropertyStr(context, host, "call", JS_NewCFunction(context, js_call, "call", 2));
+    JS_SetPropertyStr(context, host, "ask", JS_NewCFunction(context, js_ask, "ask", 2));
+    JS_SetPropertyStr(context, host, "encode", JS_NewCFunction(context, js_encode, "encode", 1));
     JS_SetPropertyStr(context, host, "script", JS_NewCFunction(context, js_script, "script", 2));
     JS_SetPropertyStr(context, host, "import", JS_NewCFunction(context, js_import, "import", 1));
     JSValue hooks = JS_Call(context, wrapper, JS_UNDEFINED, 1, (JSValueConst *)&host);
@@ -371,6 +548,8 @@ EXPORT("sublet_prelude") int32_t sublet_prelude(size_t length)
     hook_build = JS_GetPropertyStr(context, hooks, "build");
     hook_attempt = JS_GetPropertyStr(context, hooks, "attempt");
     hook_describe = JS_GetPropertyStr(context, hooks, "describe");
+    hook_due = JS_GetPropertyStr(context, hooks, "due");
+    hook_turn = JS_GetPropertyStr(context, hooks, "turn");
     JS_FreeValue(context, hooks);
     return 0;
 }
@@ -400,26 +579,29 @@ EXPORT("sublet_build") void sublet_build(size_t length, int64_t seed)
     JS_SetGCThreshold(runtime, usage.malloc_size + GC_HEADROOM_BYTES);
 }
 
-/* The input is two JSON texts, the event and the context object, with a zero byte between them. Ends by host_finish. */
-EXPORT("sublet_attempt") void sublet_attempt(size_t event_length, size_t context_length, int64_t seed)
+/* The input is three JSON texts with a zero byte between them: the event, the context object, and what is added to
+ * process.env (of length 0: nothing). Ends by host_finish. */
+EXPORT("sublet_attempt")
+void sublet_attempt(size_t event_length, size_t context_length, size_t environment_length, int64_t seed)
 {
+    static const char *const names[3] = {"event", "context", "environment"};
+    size_t lengths[3] = {event_length, context_length, environment_length};
     seed_random(seed);
-    char *buffer = take_input(event_length + 1 + context_length);
+    char *buffer = take_input(event_length + 1 + context_length + 1 + environment_length);
     if (!buffer) {
         host_finish(FINISH_INDESCRIBABLE, NULL, 0);
         return;
     }
-    JSValue arguments[2];
-    arguments[0] = JS_ParseJSON(context, buffer, event_length, "event");
-    if (JS_IsException(arguments[0])) {
-        finish_failure(JS_GetException(context));
-        return;
-    }
-    arguments[1] = JS_ParseJSON(context, buffer + event_length + 1, context_length, "context");
-    if (JS_IsException(arguments[1])) {
-        finish_failure(JS_GetException(context));
-        return;
+    JSValue arguments[3];
+    size_t at = 0;
+    for (int i = 0; i < 3; i++) {
+        arguments[i] = lengths[i] == 0 ? JS_UNDEFINED : JS_ParseJSON(context, buffer + at, lengths[i], names[i]);
+        at += lengths[i] + 1;
+        if (JS_IsException(arguments[i])) {
+            finish_failure(JS_GetException(context));
+            return;
+        }
     }
     /* The environment ends with this call, so nothing is given back. */
-    finish_settled(JS_Call(context, hook_attempt, JS_UNDEFINED, 2, (JSValueConst *)arguments));
+    finish_settled(JS_Call(context, hook_attempt, JS_UNDEFINED, 3, (JSValueConst *)arguments));
 }

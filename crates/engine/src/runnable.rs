@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use sublet_model::{Error, FunctionConfig, FunctionId, Name, TenantId, TraceContext, limit};
-use sublet_sandbox::{Attempt, AttemptContext, BuildError, BuildRequest, Code, Failure, Image, Limits, SourceFile};
+use sublet_sandbox::{
+    Attempt, AttemptContext, BuildError, BuildRequest, Code, Cordon, Failure, Image, Limits, SourceFile,
+};
 use sublet_store::{FunctionRecord, TenantRecord, VersionRecord};
 
 use crate::cache::Cache;
@@ -39,7 +41,17 @@ impl Runnable {
     ) -> Attempt {
         let traceparent = trace.map(TraceContext::to_string);
         let context = AttemptContext { aws_request_id: request_id, traceparent, ..self.context.clone() };
-        Attempt { code: self.code.clone(), event, context, limits: self.limits, seed, alone }
+        Attempt {
+            code: self.code.clone(),
+            event,
+            context,
+            limits: self.limits,
+            environment: Vec::new(),
+            egress: None,
+            cordon: Cordon::Shared,
+            seed,
+            alone,
+        }
     }
 
     pub(crate) fn function_name(&self) -> &str {

@@ -294,7 +294,14 @@ impl Core {
 }
 
 pub(crate) fn failed(outcome: Outcome, failure: Failure) -> Report {
-    Report { outcome, result: None, failure: Some(failure), log: Bytes::new(), usage: Usage::default() }
+    Report {
+        outcome,
+        result: None,
+        failure: Some(failure),
+        log: Bytes::new(),
+        usage: Usage::default(),
+        fetches: Vec::new(),
+    }
 }
 
 pub(crate) fn attempt_end(report: &Report, version: u32, started: Timestamp, ended: Timestamp) -> AttemptEnd {

@@ -157,6 +157,7 @@ fn round(runner: &Runner, images: &[LoadedImage], attempts: u32) -> f64 {
         let task = Task {
             event: EVENT.into(),
             context_json: context.into(),
+            environment_json: bytes::Bytes::new(),
             limits,
             seed: u64::from(seed),
             now_ms: 1_769_851_800_000,

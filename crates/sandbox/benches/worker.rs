@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sublet_model::Outcome;
 use sublet_sandbox::pool::{Pool, PoolConfig};
 use sublet_sandbox::wasm::{Initializer, LoadedImage, Runner, Task, compile_engine, seal_image};
-use sublet_sandbox::{Attempt, AttemptContext, BuildRequest, Code, Limits, Sandbox, SourceFile};
+use sublet_sandbox::{Attempt, AttemptContext, BuildRequest, Code, Cordon, Limits, Sandbox, SourceFile};
 
 const TODO: &str = r#"
 export const handler = async (event, context) => {
@@ -109,7 +109,17 @@ fn context() -> AttemptContext {
 
 fn attempt(code: &Code) -> Attempt {
     let event = Bytes::from_static(EVENT.as_bytes());
-    Attempt { code: code.clone(), event, context: context(), limits: limits(), seed: 7, alone: false }
+    Attempt {
+        code: code.clone(),
+        event,
+        context: context(),
+        limits: limits(),
+        environment: Vec::new(),
+        egress: None,
+        cordon: Cordon::Shared,
+        seed: 7,
+        alone: false,
+    }
 }
 
 async fn run(pool: &Pool, code: &Code) -> Outcome {
@@ -230,6 +240,7 @@ impl Local {
         let task = Task {
             event: Bytes::from_static(EVENT.as_bytes()),
             context_json: self.context.clone(),
+            environment_json: Bytes::new(),
             limits: limits(),
             seed: 7,
             now_ms: 1_769_851_800_123,

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use sublet_model::{Outcome, Usage};
+use sublet_model::{Outcome, TenantId, Usage};
 
 use crate::build::Image;
+use crate::egress::{Egress, FetchRecord};
 
 /// The frozen code of one version, as the caller has it: the key names it for the workers' caches, the image is shared.
 #[derive(Debug, Clone)]
@@ -17,8 +18,18 @@ pub struct Code {
     pub image: Image,
 }
 
+/// Which attempts may share a worker process with this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Cordon {
+    /// Those of any tenant that is not cordoned off.
+    #[default]
+    Shared,
+    /// Those of this tenant alone.
+    Tenant(TenantId),
+}
+
 /// One attempt to run.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Attempt {
     pub code: Code,
     /// The handler's first argument: JSON text, at most 256 KiB.
@@ -26,6 +37,11 @@ pub struct Attempt {
     /// The handler's second argument, but for `getRemainingTimeInMillis`, which the sandbox adds.
     pub context: AttemptContext,
     pub limits: Limits,
+    /// Added to `process.env` for this attempt alone: what must not lie in an image.
+    pub environment: Vec<(String, String)>,
+    /// The way out for `fetch`; without it every call is refused.
+    pub egress: Option<Arc<dyn Egress>>,
+    pub cordon: Cordon,
     /// Seeds `Math.random` and whatever else must differ between two attempts.
     pub seed: u64,
     /// Runs in a process that runs nothing else: for an attempt that may have ended a shared one.
@@ -71,6 +87,8 @@ pub struct Report {
     /// What the code wrote by `console.*`, a line each, cut at the limit with a last line that says so.
     pub log: Bytes,
     pub usage: Usage,
+    /// What it asked of the outside, in the order of the calls' ends.
+    pub fetches: Vec<FetchRecord>,
 }
 
 /// A failure in the words of Lambda's error object.

@@ -5,6 +5,7 @@
 
 pub mod attempt;
 pub mod build;
+pub mod egress;
 pub mod pool;
 pub mod wasm;
 pub mod worker;
@@ -12,7 +13,7 @@ pub mod worker;
 mod ending;
 mod wire;
 
-pub use attempt::{Attempt, AttemptContext, Code, Failure, Limits, Report};
+pub use attempt::{Attempt, AttemptContext, Code, Cordon, Failure, Limits, Report};
 pub use build::{Build, BuildError, BuildRequest, Image, SourceFile};
 
 use async_trait::async_trait;

@@ -117,6 +117,7 @@ impl Sandbox for Scripted {
             failure: (!is_success).then(|| failure("Error", "scripted")),
             log: Bytes::from_static(b"hello\n"),
             usage,
+            fetches: Vec::new(),
         })
     }
 

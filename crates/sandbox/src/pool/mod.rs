@@ -6,7 +6,8 @@
 //! without a check, and the pool does not start if a required layer of the jail is missing.
 //!
 //! [`config`] · [`launch`] and [`process`] start processes · [`connection`] moves frames · [`worker`] is one worker,
-//! [`roster`] all of them · [`images`] and [`engine_files`] are what they run · [`builds`] · [`verdict`] judges reports.
+//! [`roster`] all of them · [`images`] and [`engine_files`] are what they run · [`builds`] · [`verdict`] judges reports ·
+//! [`outcall`] takes their calls out.
 
 mod builds;
 mod config;
@@ -15,6 +16,7 @@ mod engine_files;
 mod images;
 mod launch;
 mod memory_file;
+mod outcall;
 mod process;
 mod roster;
 mod verdict;
@@ -23,12 +25,13 @@ mod worker;
 pub use config::{OnRefused, PoolConfig, StartError};
 pub use process::Death;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use sublet_model::limit;
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -38,7 +41,7 @@ use self::launch::Launcher;
 use self::process::Spawner;
 use self::roster::{NoPlace, Roster};
 use self::worker::{Job, Worker};
-use crate::wire::{CONTEXT_BYTES_MAX, EVENT_BYTES_MAX};
+use crate::wire::{CONTEXT_BYTES_MAX, ENVIRONMENT_BYTES_MAX, EVENT_BYTES_MAX};
 use crate::{Attempt, Build, BuildError, BuildRequest, Limits, Report, Sandbox, Unavailable};
 
 /// Attempts that run alone at once, each in a process of its own.
@@ -227,6 +230,15 @@ impl Drop for Pool {
     }
 }
 
+/// Nothing for none, which the guest need not read.
+fn environment_json(variables: &[(String, String)]) -> serde_json::Result<Bytes> {
+    if variables.is_empty() {
+        return Ok(Bytes::new());
+    }
+    let object: BTreeMap<&str, &str> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    serde_json::to_vec(&object).map(Bytes::from)
+}
+
 #[async_trait]
 impl Sandbox for Pool {
     async fn build(&self, request: BuildRequest) -> Result<Build, BuildError> {
@@ -238,15 +250,21 @@ impl Sandbox for Pool {
         let _call = self.active.enter()?;
         let broken = |error: std::io::Error| Unavailable::Broken(error.to_string());
         let context = serde_json::to_vec(&attempt.context).map_err(|error| broken(error.into()))?;
+        let environment = environment_json(&attempt.environment).map_err(|error| broken(error.into()))?;
         // A worker would take a larger one for a broken server, and end.
-        if attempt.event.len() > EVENT_BYTES_MAX || context.len() > CONTEXT_BYTES_MAX {
-            return Err(Unavailable::Broken("an event or a context larger than a worker takes".to_owned()));
+        let is_too_long = attempt.event.len() > EVENT_BYTES_MAX
+            || context.len() > CONTEXT_BYTES_MAX
+            || environment.len() > ENVIRONMENT_BYTES_MAX;
+        if is_too_long {
+            return Err(Unavailable::Broken("an event, a context or variables larger than a worker takes".to_owned()));
         }
         let wall = attempt.limits.wall.min(limit::TIMEOUT_MAX);
         let job = Job {
             image: self.images.get(&attempt.code).map_err(broken)?,
             event: attempt.event,
             context: context.into(),
+            environment,
+            egress: attempt.egress,
             limits: Limits { wall, ..attempt.limits },
             seed: attempt.seed,
         };

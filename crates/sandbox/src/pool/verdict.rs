@@ -39,7 +39,7 @@ pub(super) fn report(done: Done, known: Known, elapsed: Duration) -> Result<Repo
         bytes_in: known.bytes_in,
         bytes_out: bytes_out as u64,
     };
-    Ok(Report { outcome: done.outcome, result: done.result, failure: done.failure, log, usage })
+    Ok(Report { outcome: done.outcome, result: done.result, failure: done.failure, log, usage, fetches: Vec::new() })
 }
 
 /// For an attempt whose worker is gone: all that is known is how long it ran.
@@ -52,7 +52,7 @@ pub(super) fn lost(outcome: Outcome, failure: Failure, known: Known, elapsed: Du
         bytes_in: known.bytes_in,
         bytes_out: 0,
     };
-    Report { outcome, result: None, failure: Some(failure), log: Bytes::new(), usage }
+    Report { outcome, result: None, failure: Some(failure), log: Bytes::new(), usage, fetches: Vec::new() }
 }
 
 /// JavaScript strings may hold half a character; a log does not.

@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sublet_model::Outcome;
 use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use super::connection::{Connection, ConnectionError, Outbox};
 use super::images::SealedImage;
+use super::outcall;
 use super::verdict::{self, Known};
+use crate::egress::{Egress, FetchRecord};
 use crate::wire::{Done, FROM_WORKER_BYTES_MAX, FromWorker, RunOrder, ToWorker, WireError};
 use crate::{Limits, Report, Unavailable, ending};
 
@@ -25,6 +28,8 @@ const OVERDUE_AFTER: Duration = Duration::from_secs(1);
 const SILENT_AFTER: Duration = Duration::from_secs(2);
 /// Resident memory beyond a worker's ceiling: what it shares with others (engine, images) counts too.
 const RESIDENT_SLACK_BYTES: u64 = 512 << 20;
+/// Calls of one attempt at once that the pool starts a task for; an honest worker's guest cannot ask for more in all.
+const CALLS_AT_ONCE_MAX: usize = 1_000;
 /// Images that one worker keeps loaded.
 const LOADED_MAX: usize = 512;
 
@@ -35,6 +40,8 @@ pub(super) struct Job {
     pub(super) image: Arc<SealedImage>,
     pub(super) event: Bytes,
     pub(super) context: Bytes,
+    pub(super) environment: Bytes,
+    pub(super) egress: Option<Arc<dyn Egress>>,
     pub(super) limits: Limits,
     pub(super) seed: u64,
 }
@@ -65,6 +72,8 @@ struct InFlight {
     answer: Option<oneshot::Sender<Answer>>,
     known: Known,
     sent: Instant,
+    egress: Option<Arc<dyn Egress>>,
+    calls: HashMap<u32, JoinHandle<()>>,
 }
 
 /// An attempt on its way. Dropping it before the answer cancels the attempt.
@@ -134,12 +143,20 @@ impl Worker {
             image: job.image.number,
             event: job.event.clone(),
             context: job.context.clone(),
+            environment: job.environment.clone(),
             limits: job.limits,
             seed: job.seed,
         }));
         let (sender, answer) = oneshot::channel();
         let known = Known { limits: job.limits, bytes_in: job.event.len() as u64 };
-        state.in_flight.insert(attempt, InFlight { answer: Some(sender), known, sent: Instant::now() });
+        let in_flight = InFlight {
+            answer: Some(sender),
+            known,
+            sent: Instant::now(),
+            egress: job.egress.clone(),
+            calls: HashMap::new(),
+        };
+        state.in_flight.insert(attempt, in_flight);
         self.busy.store(state.in_flight.len(), Ordering::Relaxed);
         drop(state);
         if was_empty {
@@ -158,6 +175,7 @@ impl Worker {
         let mut state = self.lock();
         let Some(in_flight) = state.in_flight.get_mut(&attempt) else { return };
         in_flight.answer = None;
+        in_flight.hang_up();
         state.outbox.push(&ToWorker::Cancel { attempt });
         drop(state);
         self.outbox_filled.notify_one();
@@ -169,7 +187,7 @@ impl Worker {
 
     /// Moves frames until the worker ends or breaks a rule. Returns why; the caller drops the connection, which kills
     /// the process, and only then calls [`Worker::close`].
-    pub(super) async fn drive(&self, connection: &mut Connection) -> Option<ConnectionError> {
+    pub(super) async fn drive(self: &Arc<Worker>, connection: &mut Connection) -> Option<ConnectionError> {
         let mut outbox = Outbox::default();
         let mut watch = tokio::time::interval(WATCH_EVERY);
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -200,11 +218,11 @@ impl Worker {
         ended.err()
     }
 
-    fn hear(&self, message: FromWorker) -> Result<(), ConnectionError> {
+    fn hear(self: &Arc<Worker>, message: FromWorker) -> Result<(), ConnectionError> {
         match message {
             FromWorker::Done(done) => self.settle(done),
             FromWorker::Declined { attempt, reason } => {
-                let answer = self.take(attempt)?.answer;
+                let answer = self.take(attempt)?.answer.take();
                 if let Some(answer) = answer {
                     // Nobody may be waiting any more.
                     let _ = answer.send(Err(Unavailable::Broken(reason)));
@@ -212,11 +230,47 @@ impl Worker {
                 Ok(())
             }
             FromWorker::Pong { .. } => Ok(()),
+            FromWorker::Fetch { attempt, call, head, body } => self.call_out(attempt, call, head, body),
+            FromWorker::AbortFetch { attempt, call } => {
+                let mut state = self.lock();
+                let in_flight = state.in_flight.get_mut(&attempt).ok_or(WireError::Invalid("attempt"))?;
+                if let Some(task) = in_flight.calls.remove(&call) {
+                    task.abort();
+                }
+                Ok(())
+            }
             FromWorker::Unfit { reason } => Err(ConnectionError::Unfit(reason)),
             FromWorker::Ready { .. } | FromWorker::Built(_) | FromWorker::Refused(_) => {
                 Err(ConnectionError::Unexpected("a message out of turn"))
             }
         }
+    }
+
+    /// Starts a call of a running attempt; one whose attempt nobody waits for is not made.
+    fn call_out(self: &Arc<Worker>, attempt: u64, call: u32, head: Bytes, body: Bytes) -> Result<(), ConnectionError> {
+        let mut state = self.lock();
+        let in_flight = state.in_flight.get_mut(&attempt).ok_or(WireError::Invalid("attempt"))?;
+        if in_flight.answer.is_none() {
+            return Ok(());
+        }
+        in_flight.calls.retain(|_, task| !task.is_finished());
+        if in_flight.calls.len() >= CALLS_AT_ONCE_MAX || in_flight.calls.contains_key(&call) {
+            return Err(WireError::Invalid("call").into());
+        }
+        let task = outcall::run(Arc::clone(self), attempt, call, in_flight.egress.clone(), head, body);
+        in_flight.calls.insert(call, tokio::spawn(task));
+        Ok(())
+    }
+
+    /// Hands a message to an attempt, unless it has ended.
+    pub(super) fn tell(&self, attempt: u64, message: Bytes) {
+        let mut state = self.lock();
+        if state.is_gone || !state.in_flight.contains_key(&attempt) {
+            return;
+        }
+        state.outbox.push(&ToWorker::Message { attempt, message });
+        drop(state);
+        self.outbox_filled.notify_one();
     }
 
     fn settle(&self, done: Done) -> Result<(), ConnectionError> {
@@ -225,8 +279,11 @@ impl Worker {
         let Some(in_flight) = state.in_flight.get(&attempt) else { return Err(WireError::Invalid("attempt").into()) };
         let (known, sent) = (in_flight.known, in_flight.sent);
         // A report that does not hold leaves the attempt in flight: it ends with the worker.
-        let report = verdict::report(done, known, sent.elapsed())?;
-        let answer = state.in_flight.remove(&attempt).and_then(|in_flight| in_flight.answer);
+        let mut report = verdict::report(done, known, sent.elapsed())?;
+        let answer = state.in_flight.remove(&attempt).and_then(|mut in_flight| {
+            report.fetches = in_flight.hang_up();
+            in_flight.answer.take()
+        });
         self.busy.store(state.in_flight.len(), Ordering::Relaxed);
         drop(state);
         if let Some(answer) = answer {
@@ -282,8 +339,10 @@ impl Worker {
             } else {
                 (Outcome::Crashed, ending::crashed())
             };
+            let fetches = lost.hang_up();
             if let Some(answer) = lost.answer.take() {
-                let _ = answer.send(Ok(verdict::lost(outcome, failure, lost.known, now - lost.sent)));
+                let report = verdict::lost(outcome, failure, lost.known, now - lost.sent);
+                let _ = answer.send(Ok(Report { fetches, ..report }));
             }
         }
         count
@@ -309,6 +368,14 @@ impl State {
 }
 
 impl InFlight {
+    /// Ends its calls; answers with the record of all it made.
+    fn hang_up(&mut self) -> Vec<FetchRecord> {
+        for (_, task) in self.calls.drain() {
+            task.abort();
+        }
+        self.egress.as_ref().map(|egress| egress.records()).unwrap_or_default()
+    }
+
     fn is_overdue(&self, now: Instant) -> bool {
         now >= self.sent + self.known.limits.wall + OVERDUE_AFTER
     }

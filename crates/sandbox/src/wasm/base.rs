@@ -50,6 +50,7 @@ impl Base {
             timeout: TIMEOUT,
         };
         let raw = initializer
+            .prepare()?
             .evaluate_at(&request, GuestClock::Stands(NOW_MS))
             .map_err(|failure| WasmError::Runtime(format!("the base image: {}", failure.error_message)))?;
         // A function may have less: the attempt's own limit sees to that.

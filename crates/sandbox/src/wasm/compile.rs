@@ -178,7 +178,7 @@ mod tests {
 
     /// The guest's whole view of the world; an import more is a decision.
     #[test]
-    fn the_engine_imports_its_memory_and_five_functions() {
+    fn the_engine_imports_its_memory_and_eight_functions() {
         let mut names = Vec::new();
         for payload in Parser::new(0).parse_all(ARTIFACT) {
             if let Payload::ImportSection(section) = payload.unwrap() {
@@ -192,7 +192,17 @@ mod tests {
         names.sort();
         assert_eq!(
             names,
-            ["env.memory", "sublet.finish", "sublet.input", "sublet.log", "sublet.now_us", "sublet.remaining_ms"]
+            [
+                "env.memory",
+                "sublet.call",
+                "sublet.finish",
+                "sublet.input",
+                "sublet.log",
+                "sublet.now_us",
+                "sublet.remaining_ms",
+                "sublet.reply",
+                "sublet.wait"
+            ]
         );
     }
 

@@ -7,12 +7,12 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use sublet_model::clock::{Clock, SystemClock};
 use sublet_model::{Outcome, limit};
-use wasmtime::{AsContextMut, Engine, Instance, Linker, Memory, MemoryType, Module, Store};
+use wasmtime::{AsContextMut, Engine, Global, Instance, Linker, Memory, MemoryType, Module, Store};
 
 use super::compile::shape;
 use super::config::{self, IMAGE_BYTES_MAX, WASM_PAGE_BYTES};
 use super::ending::{Ending, classify};
-use super::host::{self, Allowance, GuestClock, Host, imports};
+use super::host::{self, Allowance, GuestClock, Host, Phase, imports};
 use super::package;
 use super::prelude::PRELUDE;
 use super::{RawSnapshot, WasmError};
@@ -22,6 +22,8 @@ use crate::{BuildRequest, Failure};
 const BUILD_SEED: i64 = 0x5ab1e7;
 /// What the guest calls before the package: what it says to that is ours, not the tenant's.
 const NO_RESULT_BYTES_MAX: usize = 1024;
+/// Where the clock stands while the prelude is evaluated, so that every engine does so alike: 1970.
+const PRELUDE_MS: i64 = 0;
 
 /// The engine ready to evaluate packages.
 pub struct Initializer {
@@ -50,57 +52,38 @@ impl Initializer {
         })
     }
 
-    /// Synchronous; the caller's process is killed at the deadline. Everything that goes wrong here is told as the
-    /// package's failure, for the memory limit is the package's too.
-    pub fn evaluate(&self, request: &BuildRequest) -> Result<RawSnapshot, Failure> {
-        self.evaluate_at(request, GuestClock::RunsFrom(SystemClock.now().millis()))
-    }
-
-    /// The same by another clock.
-    pub(super) fn evaluate_at(&self, request: &BuildRequest, clock: GuestClock) -> Result<RawSnapshot, Failure> {
+    /// An engine that has evaluated the prelude: the part of a build that needs no package.
+    pub fn prepare(&self) -> Result<Prepared<'_>, WasmError> {
+        // Before anything of a tenant is here: what bounds it is the process.
         let allowance = Allowance {
-            wall: request.timeout,
-            memory_bytes: request.memory_bytes.min(limit::MEMORY_MAX),
+            wall: limit::BUILD_TIMEOUT,
+            memory_bytes: limit::MEMORY_MAX,
             result_bytes: NO_RESULT_BYTES_MAX,
             log_bytes: limit::LOG_BYTES_MAX,
         };
-        let package = Bytes::from(package::encode(request)?);
-        let host = Host::new(&allowance, clock);
-        let observed = host.observed.clone();
+        let host = Host::new(&allowance, GuestClock::Stands(PRELUDE_MS), Phase::Build);
         let mut store = Store::new(&self.engine, host);
         store.limiter(|host| host);
         // Nobody ticks the epoch here.
         store.set_epoch_deadline(u64::MAX / 2);
-
-        // The guest runs on a fiber of its own, so that the caller's stack may be as small as it likes. Without ticks it
-        // never yields, so one poll runs it to its end.
-        let called = {
-            let mut run = std::pin::pin!(self.call(&mut store, package));
-            match run.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(called) => called,
-                Poll::Pending => Err(wasmtime::Error::msg("the evaluation was suspended")),
-            }
-        };
-        let finish = store.data_mut().finish.take();
-        let denied = observed.memory_denied.load(Ordering::Relaxed);
-        let error = called.as_ref().err();
-        ending_to_result(classify(finish, error, denied, allowance.memory_bytes, allowance.result_bytes))?;
-        let log = observed.log.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match called {
-            Ok((memory, stack_pointer)) => self.snapshot(&mut store, memory, stack_pointer, &allowance, log),
-            Err(error) => Err(ours(&error.to_string())),
-        }
+        let guest = at_once(self.start(&mut store))?;
+        Ok(Prepared { initializer: self, store, guest })
     }
 
-    /// Instance, prelude, package; gives the memory and the stack pointer as they are afterwards.
-    async fn call(&self, store: &mut Store<Host>, package: Bytes) -> wasmtime::Result<(Memory, u32)> {
+    /// [`Initializer::prepare`] and [`Prepared::evaluate`].
+    pub fn evaluate(&self, request: &BuildRequest) -> Result<RawSnapshot, Failure> {
+        let prepared = self.prepare().map_err(|error| ours(&error.to_string()))?;
+        prepared.evaluate(request)
+    }
+
+    /// Instance and prelude.
+    async fn start(&self, store: &mut Store<Host>) -> wasmtime::Result<Guest> {
         let memory = Memory::new_async(&mut *store, MemoryType::new(self.memory_pages_min, None)).await?;
         store.data_mut().memory = Some(memory);
         let imports = imports(&self.linker, store, &self.module, memory)?;
         let instance = Instance::new_async(&mut *store, &self.module, &imports).await?;
         let start = instance.get_typed_func::<(), i32>(&mut *store, "sublet_start")?;
         let prelude = instance.get_typed_func::<u32, i32>(&mut *store, "sublet_prelude")?;
-        let build = instance.get_typed_func::<(u32, i64), ()>(&mut *store, "sublet_build")?;
         let stack_pointer = instance
             .get_global(&mut *store, "__stack_pointer")
             .ok_or_else(|| wasmtime::Error::msg("no stack pointer"))?;
@@ -108,30 +91,78 @@ impl Initializer {
         if start.call_async(&mut *store, ()).await? != 0 {
             return Err(wasmtime::Error::msg("the engine did not start"));
         }
-        store.data_mut().set_input(Bytes::from_static(PRELUDE.as_bytes()), Bytes::new());
+        store.data_mut().set_input(vec![Bytes::from_static(PRELUDE.as_bytes())]);
         if prelude.call_async(&mut *store, u32::try_from(PRELUDE.len())?).await? != 0 {
-            return Err(wasmtime::Error::msg("the prelude did not start"));
+            let told = store.data_mut().finish.take();
+            return Err(wasmtime::Error::msg(format!("the prelude did not start: {told:?}")));
         }
-        let length = u32::try_from(package.len())?;
-        store.data_mut().set_input(package, Bytes::new());
-        build.call_async(&mut *store, (length, BUILD_SEED)).await?;
-        let stack_pointer = stack_pointer.get(&mut *store).i32().unwrap_or(-1);
-        Ok((memory, stack_pointer as u32))
+        Ok(Guest { memory, instance, stack_pointer })
+    }
+}
+
+/// Runs the guest to its end on a fiber of its own, so that the caller's stack may be as small as it likes. Without ticks
+/// it never yields, so one poll does.
+fn at_once<T>(run: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
+    match std::pin::pin!(run).as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => Err(wasmtime::Error::msg("the evaluation was suspended")),
+    }
+}
+
+/// An engine with the prelude in it, for one package.
+pub struct Prepared<'a> {
+    initializer: &'a Initializer,
+    store: Store<Host>,
+    guest: Guest,
+}
+
+/// What of an instance is called and read.
+#[derive(Clone, Copy)]
+struct Guest {
+    memory: Memory,
+    instance: Instance,
+    stack_pointer: Global,
+}
+
+impl Prepared<'_> {
+    /// Synchronous; the caller's process is killed at the deadline. Everything that goes wrong here is told as the
+    /// package's failure, for the memory limit is the package's too.
+    pub fn evaluate(self, request: &BuildRequest) -> Result<RawSnapshot, Failure> {
+        self.evaluate_at(request, GuestClock::RunsFrom(SystemClock.now().millis()))
     }
 
-    fn snapshot(
-        &self,
-        store: &mut Store<Host>,
-        memory: Memory,
-        stack_pointer: u32,
-        allowance: &Allowance,
-        log: Bytes,
-    ) -> Result<RawSnapshot, Failure> {
-        let memory_pages = u32::try_from(memory.size(&*store)).unwrap_or(u32::MAX);
+    /// The same by another clock.
+    pub(super) fn evaluate_at(mut self, request: &BuildRequest, clock: GuestClock) -> Result<RawSnapshot, Failure> {
+        let allowance = Allowance {
+            wall: request.timeout,
+            memory_bytes: request.memory_bytes.min(limit::MEMORY_MAX),
+            result_bytes: NO_RESULT_BYTES_MAX,
+            log_bytes: limit::LOG_BYTES_MAX,
+        };
+        let package = Bytes::from(package::encode(request)?);
+        let (store, guest) = (&mut self.store, self.guest);
+        *store.data_mut() = Host::new(&allowance, clock, Phase::Build);
+        store.data_mut().memory = Some(guest.memory);
+        let observed = store.data().observed.clone();
+        let called = at_once(call(store, guest, package));
+        let finish = store.data_mut().finish.take();
+        let denied = observed.memory_denied.load(Ordering::Relaxed);
+        let error = called.as_ref().err();
+        ending_to_result(classify(finish, error, denied, allowance.memory_bytes, allowance.result_bytes))?;
+        let log = observed.log.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match called {
+            Ok(stack_pointer) => self.snapshot(stack_pointer, &allowance, log),
+            Err(error) => Err(ours(&error.to_string())),
+        }
+    }
+
+    fn snapshot(mut self, stack_pointer: u32, allowance: &Allowance, log: Bytes) -> Result<RawSnapshot, Failure> {
+        let memory = self.guest.memory;
+        let memory_pages = u32::try_from(memory.size(&self.store)).unwrap_or(u32::MAX);
         let memory_pages_max = u32::try_from(allowance.memory_bytes as usize / WASM_PAGE_BYTES).unwrap_or(u32::MAX);
-        let bytes = memory.data_mut(store.as_context_mut());
+        let bytes = memory.data_mut(self.store.as_context_mut());
         // No call is under way, so all of the stack, which lies at the bottom, is dead: leave none of it in the image.
-        if let Some(stack) = bytes.get_mut(..self.stack_pointer as usize) {
+        if let Some(stack) = bytes.get_mut(..self.initializer.stack_pointer as usize) {
             stack.fill(0);
         }
         let length = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
@@ -147,6 +178,15 @@ impl Initializer {
         let memory = Bytes::copy_from_slice(&bytes[..length]);
         Ok(RawSnapshot { memory, memory_pages, memory_pages_max, stack_pointer, log })
     }
+}
+
+/// Evaluates the package; gives the stack pointer as it is afterwards.
+async fn call(store: &mut Store<Host>, guest: Guest, package: Bytes) -> wasmtime::Result<u32> {
+    let build = guest.instance.get_typed_func::<(u32, i64), ()>(&mut *store, "sublet_build")?;
+    let length = u32::try_from(package.len())?;
+    store.data_mut().set_input(vec![package]);
+    build.call_async(&mut *store, (length, BUILD_SEED)).await?;
+    Ok(guest.stack_pointer.get(&mut *store).i32().unwrap_or(-1) as u32)
 }
 
 /// A build's failures have no outcome of their own: the type says what happened.

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use sublet_model::Outcome;
@@ -14,7 +15,7 @@ use wasmtime::{Engine, Instance, InstancePre, Linker, MemoryType, Module, Store}
 use super::WasmError;
 use super::config;
 use super::ending::classify;
-use super::host::{self, Allowance, GuestClock, Host, Observed, imports};
+use super::host::{self, Allowance, GuestClock, Host, Observed, Outgoing, Phase, imports};
 use super::patch::{self, Patch};
 use crate::{Failure, Limits};
 
@@ -31,6 +32,8 @@ pub struct Task {
     pub event: Bytes,
     /// JSON text of `AttemptContext`: the handler's second argument, but for its functions.
     pub context_json: Bytes,
+    /// JSON text of what is added to `process.env` for this attempt alone; empty: nothing.
+    pub environment_json: Bytes,
     pub limits: Limits,
     /// Seeds `Math.random`.
     pub seed: u64,
@@ -110,7 +113,7 @@ impl Runner {
             result_bytes: task.limits.result_bytes,
             log_bytes: task.limits.log_bytes,
         };
-        let host = Host::new(&allowance, GuestClock::RunsFrom(task.now_ms));
+        let host = Host::new(&allowance, GuestClock::RunsFrom(task.now_ms), Phase::Attempt);
         let observed = host.observed.clone();
         let run = Box::pin(attempt(self.shared.clone(), image.clone(), host, task));
         Running { run, observed }
@@ -148,10 +151,26 @@ pub struct Running {
 }
 
 impl Running {
-    /// Runs until the attempt ends or the epoch ticks (then `Pending`, with the waker already woken). After `Ready` it
-    /// must not be polled again.
+    /// Runs until the attempt ends, or the epoch ticks (then `Pending`, with the waker already woken), or it waits for a
+    /// timer or a message (then `Pending` alone: see [`Running::wake_at`] and [`Running::deliver`]). After `Ready` it must
+    /// not be polled again.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<RunEnd> {
         self.run.as_mut().poll(cx)
+    }
+
+    /// Hands it a message from outside. It takes it when it is polled next.
+    pub fn deliver(&self, message: Bytes) {
+        self.observed.mailbox.put(message);
+    }
+
+    /// What it asked of the server since the last look.
+    pub(crate) fn take_outgoing(&self) -> Vec<Outgoing> {
+        std::mem::take(&mut *self.observed.outgoing.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// After `Pending` without a tick: when it wants to be polled even if no message comes.
+    pub fn wake_at(&self) -> Option<Instant> {
+        self.observed.mailbox.wake_at()
     }
 
     /// Ends it from outside (deadline, CPU limit, kill), keeping what it logged.
@@ -213,8 +232,9 @@ async fn call(shared: &Shared, image: &LoadedImage, store: &mut Store<Host>, tas
     store.data_mut().memory = Some(memory);
     let imports = imports(&shared.linker, store, &shared.module, memory)?;
     let instance = Instance::new_async(&mut *store, &shared.module, &imports).await?;
-    let attempt = instance.get_typed_func::<(u32, u32, i64), ()>(&mut *store, "sublet_attempt")?;
+    let attempt = instance.get_typed_func::<(u32, u32, u32, i64), ()>(&mut *store, "sublet_attempt")?;
     let (event, context) = (u32::try_from(task.event.len())?, u32::try_from(task.context_json.len())?);
-    store.data_mut().set_input(task.event, task.context_json);
-    attempt.call_async(&mut *store, (event, context, task.seed as i64)).await
+    let environment = u32::try_from(task.environment_json.len())?;
+    store.data_mut().set_input(vec![task.event, task.context_json, task.environment_json]);
+    attempt.call_async(&mut *store, (event, context, environment, task.seed as i64)).await
 }

@@ -7,12 +7,13 @@ use sublet_model::{Outcome, limit};
 use super::codec::{Reader, WireError, Writer};
 use super::failure::{cut, read_failure, write_failure};
 use super::frame::frame;
-use super::{CONTEXT_BYTES_MAX, EVENT_BYTES_MAX, package, snapshot};
+use super::{CONTEXT_BYTES_MAX, ENVIRONMENT_BYTES_MAX, EVENT_BYTES_MAX, FETCH_BODY_BYTES_MAX, FETCH_HEAD_BYTES_MAX};
+use super::{MESSAGE_BYTES_MAX, package, snapshot};
 use crate::wasm::RawSnapshot;
 use crate::{BuildRequest, Failure, Limits};
 
 /// Both ends come from one binary; the number catches a worker binary of another version.
-pub(crate) const PROTOCOL: u32 = 2;
+pub(crate) const PROTOCOL: u32 = 3;
 /// Bytes of a report of layers, and of a worker's last words.
 const REPORT_BYTES_MAX: usize = 64 * 1024;
 const LAST_WORDS_BYTES_MAX: usize = 4 * 1024;
@@ -38,6 +39,8 @@ pub(crate) struct RunOrder {
     pub(crate) image: u64,
     pub(crate) event: Bytes,
     pub(crate) context: Bytes,
+    /// JSON text of what is added to `process.env`, or nothing.
+    pub(crate) environment: Bytes,
     pub(crate) limits: Limits,
     pub(crate) seed: u64,
 }
@@ -60,6 +63,11 @@ pub(crate) enum ToWorker {
     Run(RunOrder),
     Cancel {
         attempt: u64,
+    },
+    /// What a running attempt waits for: part of a fetch's answer, in the prelude's form.
+    Message {
+        attempt: u64,
+        message: Bytes,
     },
     Ping {
         number: u64,
@@ -98,6 +106,17 @@ pub(crate) enum FromWorker {
     },
     Pong {
         number: u64,
+    },
+    /// A running attempt calls out. `head` is JSON text as the guest wrote it.
+    Fetch {
+        attempt: u64,
+        call: u32,
+        head: Bytes,
+        body: Bytes,
+    },
+    AbortFetch {
+        attempt: u64,
+        call: u32,
     },
     Built(RawSnapshot),
     /// The package's own fault.
@@ -139,6 +158,7 @@ impl ToWorker {
                     to.size(order.limits.result_bytes);
                     to.size(order.limits.log_bytes);
                     to.bytes(&order.context);
+                    to.bytes(&order.environment);
                     to.bytes(&order.event);
                 }
                 ToWorker::Cancel { attempt } => {
@@ -154,6 +174,11 @@ impl ToWorker {
                     package::write(&mut to, request);
                 }
                 ToWorker::Base => to.u8(8),
+                ToWorker::Message { attempt, message } => {
+                    to.u8(9);
+                    to.u64(*attempt);
+                    to.bytes(message);
+                }
             }
         });
     }
@@ -184,12 +209,16 @@ impl ToWorker {
                     log_bytes: from.size("log limit")?,
                 },
                 context: from.bytes("context", CONTEXT_BYTES_MAX)?,
+                environment: from.bytes("environment", ENVIRONMENT_BYTES_MAX)?,
                 event: from.bytes("event", EVENT_BYTES_MAX)?,
             }),
             5 => ToWorker::Cancel { attempt: from.u64("attempt")? },
             6 => ToWorker::Ping { number: from.u64("number")? },
             7 => ToWorker::Build(package::read(&mut from)?),
             8 => ToWorker::Base,
+            9 => {
+                ToWorker::Message { attempt: from.u64("attempt")?, message: from.bytes("message", MESSAGE_BYTES_MAX)? }
+            }
             kind => return Err(WireError::Kind(kind)),
         };
         from.end()?;
@@ -231,6 +260,18 @@ impl FromWorker {
                     to.u8(7);
                     write_failure(&mut to, failure);
                 }
+                FromWorker::Fetch { attempt, call, head, body } => {
+                    to.u8(8);
+                    to.u64(*attempt);
+                    to.u32(*call);
+                    to.bytes(head);
+                    to.bytes(body);
+                }
+                FromWorker::AbortFetch { attempt, call } => {
+                    to.u8(9);
+                    to.u64(*attempt);
+                    to.u32(*call);
+                }
             }
         });
     }
@@ -248,6 +289,13 @@ impl FromWorker {
             5 => FromWorker::Pong { number: from.u64("number")? },
             6 => FromWorker::Built(snapshot::read(&mut from)?),
             7 => FromWorker::Refused(read_failure(&mut from)?),
+            8 => FromWorker::Fetch {
+                attempt: from.u64("attempt")?,
+                call: from.u32("call")?,
+                head: from.bytes("head", FETCH_HEAD_BYTES_MAX)?,
+                body: from.bytes("body", FETCH_BODY_BYTES_MAX)?,
+            },
+            9 => FromWorker::AbortFetch { attempt: from.u64("attempt")?, call: from.u32("call")? },
             kind => return Err(WireError::Kind(kind)),
         };
         from.end()?;
@@ -327,12 +375,30 @@ mod tests {
     }
 
     #[test]
+    fn a_call_out_and_its_answer_survive_their_frames() {
+        let fetch = FromWorker::Fetch {
+            attempt: 7,
+            call: 2,
+            head: Bytes::from_static(b"{}"),
+            body: Bytes::from_static(b"\0body"),
+        };
+        let back = FromWorker::decode(body(&fetch).into()).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{fetch:?}"));
+        let mut out = Vec::new();
+        let message = ToWorker::Message { attempt: 7, message: Bytes::from_static(b"\x02\0\0\0\x03") };
+        message.encode(&mut out);
+        let back = ToWorker::decode(out.split_off(4).into()).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{message:?}"));
+    }
+
+    #[test]
     fn a_run_order_survives_its_frame() {
         let order = RunOrder {
             attempt: 1,
             image: 2,
             event: Bytes::from_static(b"{}"),
             context: Bytes::from_static(b"{\"a\":1}"),
+            environment: Bytes::from_static(b"{\"K\":\"v\"}"),
             limits: Limits {
                 wall: Duration::from_secs(3),
                 cpu: Duration::from_millis(50),

@@ -27,8 +27,18 @@ use sublet_model::limit;
 pub(crate) const EVENT_BYTES_MAX: usize = 2 * limit::EVENT_BYTES_MAX;
 /// Bytes of a context.
 pub(crate) const CONTEXT_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of what is added to `process.env`, as JSON text.
+pub(crate) const ENVIRONMENT_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of a message to a running attempt.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 128 * 1024;
+/// Bytes of a call out: method, URL and headers as JSON text, and the request's body.
+pub(crate) const FETCH_HEAD_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const FETCH_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of a frame to a worker that runs attempts.
-pub(crate) const TO_WORKER_BYTES_MAX: usize = EVENT_BYTES_MAX + CONTEXT_BYTES_MAX + 1024;
-/// Bytes of a frame from a worker that runs attempts: a result, a log, a failure.
-pub(crate) const FROM_WORKER_BYTES_MAX: usize =
-    limit::RESULT_BYTES_MAX + limit::LOG_BYTES_MAX + 4 * limit::ERROR_TEXT_BYTES_MAX + 64 * 1024;
+pub(crate) const TO_WORKER_BYTES_MAX: usize = EVENT_BYTES_MAX + CONTEXT_BYTES_MAX + ENVIRONMENT_BYTES_MAX + 1024;
+/// Bytes of a frame from a worker that runs attempts: a result, a log, a failure; or a call out, which is longer.
+pub(crate) const FROM_WORKER_BYTES_MAX: usize = {
+    let done = limit::RESULT_BYTES_MAX + limit::LOG_BYTES_MAX + 4 * limit::ERROR_TEXT_BYTES_MAX;
+    let fetch = FETCH_HEAD_BYTES_MAX + FETCH_BODY_BYTES_MAX;
+    (if done > fetch { done } else { fetch }) + 64 * 1024
+};

@@ -1,7 +1,8 @@
 //! Runs many attempts on one thread, a slice each, and ends those that have used up their wall time, their CPU time or
 //! their welcome. Who runs next is [`RunQueue`]'s to say.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,7 @@ use super::meter::Meter;
 use super::outlet::Outlet;
 use super::queue::{FRESH_PER_ROUND_MAX, RunQueue};
 use crate::ending;
-use crate::wasm::{LoadedImage, RunEnd, Runner, Running, Task};
+use crate::wasm::{LoadedImage, Outgoing, RunEnd, Runner, Running, Task};
 use crate::wire::{Done, FromWorker, RunOrder, cut_failure};
 use crate::{Failure, Limits};
 
@@ -28,6 +29,8 @@ pub(super) struct Executor<'a> {
     woken: Arc<Mutex<Vec<u64>>>,
     /// No attempt's wall time ends before this.
     nearest_deadline: Option<Instant>,
+    /// When attempts that wait want to go on. One that went on earlier, or ended, leaves its entry behind.
+    alarms: BinaryHeap<Reverse<(Instant, u64)>>,
 }
 
 /// One attempt from its order to its end.
@@ -37,13 +40,14 @@ struct Held {
     deadline: Instant,
     cpu: Duration,
     stage: Stage,
+    /// In no queue until a message comes or a timer is due; the time of that, if there is one.
+    waits: Option<Option<Instant>>,
     alarm: Arc<Alarm>,
     waker: Waker,
 }
 
 enum Stage {
-    Fresh(LoadedImage, Task),
-    /// Boxed: a fiber's handle is larger than what waits for its first slice.
+    Fresh(LoadedImage, Box<Task>),
     Running(Box<Running>),
     Ended,
 }
@@ -77,6 +81,7 @@ impl<'a> Executor<'a> {
             meter: Meter::new(),
             woken: Arc::default(),
             nearest_deadline: None,
+            alarms: BinaryHeap::new(),
         }
     }
 
@@ -93,9 +98,10 @@ impl<'a> Executor<'a> {
         !self.queue.is_empty()
     }
 
-    /// When to wake up even if nothing comes: the wall deadline of an attempt that waits.
+    /// When to wake up even if nothing comes: a wall deadline, or a timer of an attempt that waits.
     pub(super) fn nearest_deadline(&self) -> Option<Instant> {
-        self.nearest_deadline
+        let alarm = self.alarms.peek().map(|Reverse((at, _))| *at);
+        self.nearest_deadline.into_iter().chain(alarm).min()
     }
 
     /// The wall time counts from `received`, when its frame was taken off the socket.
@@ -106,6 +112,7 @@ impl<'a> Executor<'a> {
         let task = Task {
             event: order.event,
             context_json: order.context,
+            environment_json: order.environment,
             limits: order.limits,
             seed: order.seed,
             now_ms: SystemClock.now().millis(),
@@ -115,7 +122,8 @@ impl<'a> Executor<'a> {
             received,
             deadline,
             cpu: Duration::ZERO,
-            stage: Stage::Fresh(image, task),
+            stage: Stage::Fresh(image, Box::new(task)),
+            waits: None,
             waker: Waker::from(Arc::clone(&alarm)),
             alarm,
         };
@@ -128,9 +136,36 @@ impl<'a> Executor<'a> {
         self.end(attempt, Outcome::Cancelled, ending::cancelled(), outlet)
     }
 
+    /// A message from outside; one for an attempt that has ended is nobody's.
+    pub(super) fn deliver(&mut self, attempt: u64, message: bytes::Bytes) {
+        let Some(held) = self.attempts.get_mut(&attempt) else { return };
+        let Stage::Running(running) = &held.stage else { return };
+        running.deliver(message);
+        if held.waits.take().is_some() {
+            self.queue.push_fresh(attempt);
+        }
+    }
+
+    /// Those whose timer is due go on.
+    fn ring(&mut self) {
+        while let Some(&Reverse((at, attempt))) = self.alarms.peek() {
+            if at > Instant::now() {
+                return;
+            }
+            self.alarms.pop();
+            if let Some(held) = self.attempts.get_mut(&attempt)
+                && held.waits == Some(Some(at))
+            {
+                held.waits = None;
+                self.queue.push_fresh(attempt);
+            }
+        }
+    }
+
     /// Fresh attempts first, then one that was preempted.
     pub(super) fn round(&mut self, outlet: &mut Outlet<'_>) -> io::Result<()> {
         self.expire(outlet)?;
+        self.ring();
         for attempt in lock(&self.woken).drain(..) {
             if self.attempts.contains_key(&attempt) {
                 self.queue.push_fresh(attempt);
@@ -189,6 +224,12 @@ impl<'a> Executor<'a> {
         held.alarm.rang.store(false, Ordering::Relaxed);
         let polled = held.poll(self.runner);
         held.cpu += self.meter.lap();
+        for outgoing in held.take_outgoing() {
+            outlet.push(&match outgoing {
+                Outgoing::Fetch { call, head, body } => FromWorker::Fetch { attempt, call, head, body },
+                Outgoing::Abort { call } => FromWorker::AbortFetch { attempt, call },
+            })?;
+        }
         if let Poll::Ready(end) = polled {
             return self.finish(attempt, end, outlet);
         }
@@ -203,6 +244,12 @@ impl<'a> Executor<'a> {
             // It rang within its own slice: preempted. The list is for those that wait.
             lock(&self.woken).retain(|&woken| woken != attempt);
             self.queue.push_preempted(attempt, cpu, now);
+            return Ok(());
+        }
+        let wake_at = held.wake_at();
+        held.waits = Some(wake_at);
+        if let Some(at) = wake_at {
+            self.alarms.push(Reverse((at, attempt)));
         }
         Ok(())
     }
@@ -225,6 +272,7 @@ impl<'a> Executor<'a> {
         let Some(held) = self.attempts.remove(&attempt) else { return Ok(()) };
         if self.attempts.is_empty() {
             self.nearest_deadline = None;
+            self.alarms.clear();
         }
         let done = Done {
             attempt,
@@ -247,11 +295,19 @@ impl<'a> Executor<'a> {
 impl Held {
     fn poll(&mut self, runner: &Runner) -> Poll<RunEnd> {
         if let Stage::Fresh(image, task) = &self.stage {
-            let running = runner.start(image, task.clone());
+            let running = runner.start(image, Task::clone(task));
             self.stage = Stage::Running(Box::new(running));
         }
         let Stage::Running(running) = &mut self.stage else { return Poll::Pending };
         running.poll(&mut Context::from_waker(&self.waker))
+    }
+
+    fn take_outgoing(&self) -> Vec<Outgoing> {
+        if let Stage::Running(running) = &self.stage { running.take_outgoing() } else { Vec::new() }
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        if let Stage::Running(running) = &self.stage { running.wake_at() } else { None }
     }
 }
 

@@ -100,6 +100,7 @@ impl Worker<'_> {
             }
             ToWorker::Run(order) => self.run(order, received, outlet)?,
             ToWorker::Cancel { attempt } => self.executor.cancel(attempt, outlet)?,
+            ToWorker::Message { attempt, message } => self.executor.deliver(attempt, message),
             ToWorker::Ping { number } => {
                 outlet.push(&FromWorker::Pong { number })?;
                 outlet.flush()?;

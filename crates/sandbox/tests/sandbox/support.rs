@@ -8,7 +8,8 @@ use bytes::Bytes;
 use serde_json::Value;
 use sublet_sandbox::pool::{OnRefused, Pool, PoolConfig};
 use sublet_sandbox::{
-    Attempt, AttemptContext, Build, BuildError, BuildRequest, Code, Limits, Report, Sandbox, SourceFile, Unavailable,
+    Attempt, AttemptContext, Build, BuildError, BuildRequest, Code, Cordon, Limits, Report, Sandbox, SourceFile,
+    Unavailable,
 };
 
 /// Compiled once by whichever test is first, kept for the others and for the next run.
@@ -82,6 +83,9 @@ pub(crate) fn attempt(code: &Code, event: &str) -> Attempt {
             result_bytes: 256 * 1024,
             log_bytes: 64 * 1024,
         },
+        environment: Vec::new(),
+        egress: None,
+        cordon: Cordon::Shared,
         seed: 1,
         alone: false,
     }

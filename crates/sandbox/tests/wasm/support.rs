@@ -108,6 +108,7 @@ pub(crate) fn task(event: &str, seed: u64) -> Task {
     Task {
         event: event.as_bytes().to_vec().into(),
         context_json: context.into(),
+        environment_json: bytes::Bytes::new(),
         limits: Limits {
             wall: Duration::from_secs(5),
             cpu: Duration::from_secs(5),

@@ -67,7 +67,14 @@ impl Sandbox for Script {
             bytes_in: attempt.event.len() as u64,
             bytes_out: 10,
         };
-        Ok(Report { outcome, result, failure, log: Bytes::from_static(b"hello from the handler\n"), usage })
+        Ok(Report {
+            outcome,
+            result,
+            failure,
+            log: Bytes::from_static(b"hello from the handler\n"),
+            usage,
+            fetches: Vec::new(),
+        })
     }
 
     fn engine_hash(&self) -> &str {

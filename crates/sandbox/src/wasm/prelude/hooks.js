@@ -1,5 +1,6 @@
-// What the C side calls: `build` once at deploy time, `attempt` once in every fresh environment.
-let handler;
+// What the C side calls: `build` once at deploy time, `attempt` once in every fresh environment; `due` and `turn` while
+// one of them waits.
+let handler, env;
 
 globalThis.global = globalThis;
 defineProperty(globalThis, "global", { enumerable: false });
@@ -9,7 +10,8 @@ async function build(request) {
   const keys = ownKeys(request.files);
   for (let i = 0; i < keys.length; i++) files[keys[i]] = request.files[keys[i]];
   for (let i = 0; i < request.layers.length; i++) layers[request.layers[i]] = true;
-  globalThis.process = { env: request.environment };
+  env = request.environment;
+  globalThis.process = { env };
   defineProperty(globalThis, "process", { enumerable: false });
 
   const [path, name] = request.handler;
@@ -32,6 +34,14 @@ async function build(request) {
   return "null";
 }
 
+// When the next timer is due, in microseconds since 1970; -1 when only a message is awaited, -2 when nothing is.
+function due() {
+  return -2;
+}
+
+// The time has come, or a message.
+function turn(message) {}
+
 function namesOf(namespace) {
   const names = typeof namespace === "object" && namespace !== null ? ownKeys(namespace) : [];
   let text = "";
@@ -39,7 +49,14 @@ function namesOf(namespace) {
   return text || "nothing";
 }
 
-async function attempt(event, context) {
+// `added`: variables for this attempt alone, or undefined.
+async function attempt(event, context, added) {
+  if (added !== undefined) {
+    const names = ownKeys(added);
+    for (let i = 0; i < names.length; i++) {
+      defineProperty(env, names[i], { value: added[names[i]], enumerable: true, writable: true, configurable: true });
+    }
+  }
   defineProperty(context, "getRemainingTimeInMillis", { value: host.remaining, writable: true, configurable: true });
   const value = await handler(event, context);
   let text;
@@ -53,4 +70,4 @@ async function attempt(event, context) {
   return text === undefined ? "null" : text;
 }
 
-return { resolve, load, build, attempt, describe };
+return { resolve, load, build, attempt, describe, due, turn };

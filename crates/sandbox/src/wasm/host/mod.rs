@@ -1,15 +1,26 @@
 //! What the guest may ask of the host, and what the host remembers of one call.
 //!
-//! Five functions, all of them quick: the clock, the time left, the call's input, a line of the log, the call's end.
-//! Addresses and lengths come from the guest and are checked against its memory.
+//! Eight functions: the clock, the time left, the call's input, a line of the log, an operation ([`call`]) and its
+//! answer, waiting for what comes from outside ([`mailbox`]), the call's end. All but the waiting are quick. Addresses and
+//! lengths come from the guest and are checked against its memory.
+
+mod call;
+mod fetch;
+mod mailbox;
+
+pub(super) use call::Phase;
+pub(crate) use fetch::Outgoing;
+pub(super) use mailbox::Mailbox;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use wasmtime::{Caller, Engine, Extern, Linker, Memory, Module, ResourceLimiter, Store};
 
+use self::call::{CallContext, CallState};
 use super::WasmError;
 use super::config::TABLE_ENTRIES_MAX;
 use super::log::Log;
@@ -17,7 +28,7 @@ use super::log::Log;
 /// The module name of the guest's imports.
 const MODULE: &str = "sublet";
 /// What it imports from there.
-const NAMES: [&str; 5] = ["now_us", "remaining_ms", "input", "log", "finish"];
+const NAMES: [&str; 8] = ["now_us", "remaining_ms", "input", "log", "finish", "call", "reply", "wait"];
 
 /// How the guest said its call ended; the numbers are those of engines/quickjs/glue.c.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +48,9 @@ pub(super) struct Observed {
     pub(super) memory_peak_bytes: AtomicU64,
     /// The guest asked for more memory than it may have.
     pub(super) memory_denied: AtomicBool,
+    pub(super) mailbox: Mailbox,
+    /// For the worker's loop to pass on.
+    pub(super) outgoing: Mutex<Vec<Outgoing>>,
 }
 
 /// The data of a store.
@@ -44,9 +58,14 @@ pub(super) struct Host {
     pub(super) observed: Arc<Observed>,
     pub(super) memory: Option<Memory>,
     pub(super) finish: Option<Finish>,
-    input: [Bytes; 2],
+    input: Vec<Bytes>,
+    reply: Bytes,
+    phase: Phase,
+    calls: CallState,
     started: Instant,
     clock: GuestClock,
+    /// How far waits have moved the clock on, in a build.
+    skipped_us: i64,
     wall: Duration,
     memory_bytes: u64,
     result_bytes: usize,
@@ -70,37 +89,71 @@ pub(super) struct Allowance {
 }
 
 impl Host {
-    pub(super) fn new(allowance: &Allowance, clock: GuestClock) -> Host {
+    pub(super) fn new(allowance: &Allowance, clock: GuestClock, phase: Phase) -> Host {
         Host {
             observed: Arc::new(Observed {
                 log: Mutex::new(Log::new(allowance.log_bytes)),
                 memory_peak_bytes: AtomicU64::new(0),
                 memory_denied: AtomicBool::new(false),
+                mailbox: Mailbox::default(),
+                outgoing: Mutex::default(),
             }),
             memory: None,
             finish: None,
-            input: [Bytes::new(), Bytes::new()],
+            input: Vec::new(),
+            reply: Bytes::new(),
+            phase,
+            calls: CallState::default(),
             started: Instant::now(),
             clock,
+            skipped_us: 0,
             wall: allowance.wall,
             memory_bytes: allowance.memory_bytes,
             result_bytes: allowance.result_bytes,
         }
     }
 
-    /// The next call's input: the second part, if any, lies behind the first and a zero byte.
-    pub(super) fn set_input(&mut self, first: Bytes, second: Bytes) {
-        self.input = [first, second];
+    /// The next call's input: the parts with a zero byte between two.
+    pub(super) fn set_input(&mut self, parts: Vec<Bytes>) {
+        self.input = parts;
     }
 
     fn now_us(&self) -> i64 {
-        match self.clock {
+        let clock_us = match self.clock {
             GuestClock::RunsFrom(now_ms) => {
                 let elapsed_us = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);
                 now_ms.saturating_mul(1000).saturating_add(elapsed_us)
             }
             GuestClock::Stands(now_ms) => now_ms.saturating_mul(1000),
+        };
+        clock_us.saturating_add(self.skipped_us)
+    }
+
+    /// Keeps the answer for `reply`; what `call` returns to the guest.
+    fn call(&mut self, operation: i32, request: &[u8]) -> i32 {
+        let mut context = CallContext { phase: self.phase, state: &mut self.calls };
+        let (answer, is_refused) = match call::call(operation, &mut context, request) {
+            Ok(answer) => (answer, false),
+            Err(text) => (text, true),
+        };
+        if let Some(outgoing) = self.calls.take_outgoing() {
+            self.observed.outgoing.lock().unwrap_or_else(PoisonError::into_inner).extend(outgoing);
         }
+        let length = i32::try_from(answer.len()).unwrap_or(i32::MAX);
+        self.reply = answer.into();
+        if is_refused { -1 - length } else { length }
+    }
+
+    /// When a wait until `until_us` on the guest's clock ends; `None`: only by a message.
+    fn wait_end(&self, until_us: i64) -> Option<Instant> {
+        let left_us = u64::try_from(until_us.saturating_sub(self.now_us())).unwrap_or(0);
+        // Beyond any deadline is as good as never.
+        (until_us >= 0).then(|| Instant::now() + Duration::from_micros(left_us).min(self.wall))
+    }
+
+    /// In a build nobody waits: the clock moves on instead, so that timers of top-level code run at once, in order.
+    fn skip_to(&mut self, until_us: i64) {
+        self.skipped_us = self.skipped_us.saturating_add(until_us.saturating_sub(self.now_us()).max(0));
     }
 
     fn remaining_ms(&self) -> i32 {
@@ -155,13 +208,16 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, WasmError> {
     linker.func_wrap(MODULE, NAMES[0], |caller: Caller<'_, Host>| caller.data().now_us())?;
     linker.func_wrap(MODULE, NAMES[1], |caller: Caller<'_, Host>| caller.data().remaining_ms())?;
     linker.func_wrap(MODULE, NAMES[2], |mut caller: Caller<'_, Host>, to: u32| {
-        let [first, second] = std::mem::take(&mut caller.data_mut().input);
-        let length = if second.is_empty() { first.len() } else { first.len() + 1 + second.len() };
-        let (bytes, _) = guest(&mut caller, to, u32::try_from(length)?)?;
-        bytes[..first.len()].copy_from_slice(&first);
-        if !second.is_empty() {
-            bytes[first.len()] = 0;
-            bytes[first.len() + 1..].copy_from_slice(&second);
+        let parts = std::mem::take(&mut caller.data_mut().input);
+        let length = parts.iter().map(|part| part.len() + 1).sum::<usize>().saturating_sub(1);
+        let (mut bytes, _) = guest(&mut caller, to, u32::try_from(length)?)?;
+        for (index, part) in parts.iter().enumerate() {
+            if index > 0 {
+                bytes[0] = 0;
+                bytes = &mut bytes[1..];
+            }
+            bytes[..part.len()].copy_from_slice(part);
+            bytes = &mut bytes[part.len()..];
         }
         wasmtime::Result::Ok(())
     })?;
@@ -175,7 +231,45 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, WasmError> {
         host.finish(kind, text);
         wasmtime::Result::Ok(())
     })?;
+    linker.func_wrap(MODULE, NAMES[5], |mut caller: Caller<'_, Host>, operation: i32, at: u32, length: u32| {
+        let (request, host) = guest(&mut caller, at, length)?;
+        wasmtime::Result::Ok(host.call(operation, request))
+    })?;
+    linker.func_wrap(MODULE, NAMES[6], |mut caller: Caller<'_, Host>, to: u32| {
+        let reply = std::mem::take(&mut caller.data_mut().reply);
+        let (bytes, _) = guest(&mut caller, to, u32::try_from(reply.len())?)?;
+        bytes.copy_from_slice(&reply);
+        wasmtime::Result::Ok(())
+    })?;
+    linker.func_wrap_async(MODULE, NAMES[7], |mut caller: Caller<'_, Host>, (until_us,): (i64,)| {
+        Box::new(async move { wait(caller.data_mut(), until_us).await })
+    })?;
     Ok(linker)
+}
+
+/// The length of the message that came, or -1 when the time has.
+async fn wait(host: &mut Host, until_us: i64) -> i32 {
+    if host.phase == Phase::Build {
+        host.skip_to(until_us);
+        return -1;
+    }
+    let end = host.wait_end(until_us);
+    let observed = Arc::clone(&host.observed);
+    let message = std::future::poll_fn(|_| {
+        // Whoever puts a message or sees the time come polls again: it holds the attempt, so it needs no waker.
+        let message = observed.mailbox.take();
+        let is_over = message.is_some() || end.is_some_and(|end| Instant::now() >= end);
+        observed.mailbox.set_wake_at(end.filter(|_| !is_over));
+        if is_over { Poll::Ready(message) } else { Poll::Pending }
+    });
+    match message.await {
+        Some(message) => {
+            let length = i32::try_from(message.len()).unwrap_or(i32::MAX);
+            host.reply = message;
+            length
+        }
+        None => -1,
+    }
 }
 
 /// The engine's imports in the order the module lists them.
