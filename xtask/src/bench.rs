@@ -19,6 +19,7 @@ const BENCHES: &[(&str, &str)] = &[
     ("sublet-pattern", "match"),
     ("sublet-store-sqlite", "store"),
     ("sublet-sandbox", "attempt"),
+    ("sublet-sandbox", "language"),
     ("sublet-sandbox", "worker"),
 ];
 

@@ -40,7 +40,10 @@ impl Base {
     /// `init_code` must be [`super::EngineCode::init`] as made by our server: it is run as machine code.
     pub unsafe fn make(init_code: &[u8]) -> Result<Base, WasmError> {
         // SAFETY: the caller vouches for the bytes.
-        let initializer = unsafe { Initializer::new(init_code) }?;
+        Base::of(&unsafe { Initializer::new(init_code) }?)
+    }
+
+    pub fn of(initializer: &Initializer) -> Result<Base, WasmError> {
         let request = BuildRequest {
             files: vec![SourceFile { path: "index.mjs".into(), content: Bytes::from_static(PACKAGE.as_bytes()) }],
             layers: Vec::new(),

@@ -32,6 +32,7 @@ pub struct Initializer {
     linker: Linker<Host>,
     stack_pointer: u32,
     memory_pages_min: u32,
+    prelude: &'static str,
 }
 
 impl Initializer {
@@ -49,7 +50,13 @@ impl Initializer {
             linker,
             stack_pointer: shape.stack_pointer,
             memory_pages_min: shape.memory_pages_min,
+            prelude: PRELUDE,
         })
+    }
+
+    /// With another prelude than the product's: what a benchmark compares it with.
+    pub fn with_prelude(self, prelude: &'static str) -> Initializer {
+        Initializer { prelude, ..self }
     }
 
     /// An engine that has evaluated the prelude: the part of a build that needs no package.
@@ -91,8 +98,8 @@ impl Initializer {
         if start.call_async(&mut *store, ()).await? != 0 {
             return Err(wasmtime::Error::msg("the engine did not start"));
         }
-        store.data_mut().set_input(vec![Bytes::from_static(PRELUDE.as_bytes())]);
-        if prelude.call_async(&mut *store, u32::try_from(PRELUDE.len())?).await? != 0 {
+        store.data_mut().set_input(vec![Bytes::from_static(self.prelude.as_bytes())]);
+        if prelude.call_async(&mut *store, u32::try_from(self.prelude.len())?).await? != 0 {
             let told = store.data_mut().finish.take();
             return Err(wasmtime::Error::msg(format!("the prelude did not start: {told:?}")));
         }
