@@ -13,6 +13,7 @@ use serde::Deserialize;
 use sublet_model::{PriceSheet, Size, unit::Millis};
 use toml::{Table, Value};
 
+use crate::master_key::Secrets;
 pub(crate) use server::{Metrics, Server};
 
 pub(crate) const DEFAULT: &str = include_str!("sublet.default.toml");
@@ -24,6 +25,7 @@ pub(crate) struct Config {
     pub(crate) store: Store,
     pub(crate) sandbox: Sandbox,
     pub(crate) log: Log,
+    pub(crate) secrets: Secrets,
     pub(crate) audit: Audit,
     pub(crate) metrics: Metrics,
     pub(crate) telemetry: Telemetry,
@@ -120,6 +122,7 @@ impl Config {
     fn validate(&self) -> Result<()> {
         self.server.validate()?;
         self.metrics.listen()?;
+        self.secrets.validate()?;
         if self.audit.retention < AUDIT_RETENTION_MIN {
             bail!("audit.retention must be at least {AUDIT_RETENTION_MIN}, not {}", self.audit.retention);
         }

@@ -9,6 +9,7 @@ mod command;
 mod config;
 mod demo;
 mod files;
+mod master_key;
 mod node;
 mod notify;
 mod operator_key;

@@ -14,6 +14,7 @@ use sublet_store::{CodeStore, Store};
 use sublet_store_sqlite::{SqliteOptions, SqliteStore};
 
 use crate::config::Config;
+use crate::master_key;
 
 /// The hidden command under which this program is a worker process.
 pub(crate) const WORKER_COMMAND: &str = "__sandbox";
@@ -38,6 +39,7 @@ impl Node {
         let options = SqliteOptions { reserve_bytes: config.store.disk_reserve.0, ..SqliteOptions::default() };
         let store: Arc<dyn Store> = SqliteStore::open(data, options)?;
         let code = CodeStore::in_folder(&data.join(sublet_store::code::FOLDER))?;
+        let keyring = master_key::keyring(&config.secrets, data).await?;
         let pool = Arc::new(Pool::start(pool_config(config)).await?);
         let parts = EngineParts {
             store: Arc::clone(&store),
@@ -45,6 +47,7 @@ impl Node {
             sandbox: Arc::clone(&pool) as Arc<_>,
             clock: Arc::new(SystemClock),
             random_seed: random_seed()?,
+            keyring,
             config: EngineConfig {
                 retain: config.store.retention.duration(),
                 audit_retain: config.audit.retention.duration(),

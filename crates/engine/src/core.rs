@@ -20,6 +20,7 @@ use crate::outbox::Outbox;
 use crate::quarantine::Crashes;
 use crate::queue::Queues;
 use crate::runnable::Runnables;
+use crate::secret::{Keyring, OpenSecrets};
 use crate::span::Tracing;
 use crate::stream::Stream;
 
@@ -30,6 +31,8 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: EngineConfig,
     pub(crate) chance: Chance,
+    pub(crate) keyring: Keyring,
+    pub(crate) open_secrets: OpenSecrets,
     pub(crate) directory: Directory,
     /// The shards held at the start, less those that turned out to be another's.
     pub(crate) ownership: Mutex<Ownership>,

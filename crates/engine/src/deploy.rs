@@ -46,6 +46,7 @@ impl Core {
         let found = self.directory.function(tenant.id, name).await?;
         let function = found.ok_or_else(|| Error::not_found(format!("function {name}")))?;
         let config = &function.config;
+        self.check_secrets(tenant.id, function.id, &config.secrets).await?;
         let files = match kind {
             PackageKind::Zip => open_zip(&package)?,
             PackageKind::JavaScript => single_file(&package, config.handler_parts()?.0)?,

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sublet_model::{
-    Clock, DeliveryId, EndReason, Error, EventId, EventInput, MessageLease, Name, QueueId, TenantId, Timestamp,
-    TraceContext,
+    Clock, DeliveryId, EndReason, Error, EventId, EventInput, HostPattern, MessageLease, Name, QueueId, TenantId,
+    Timestamp, TraceContext,
 };
 use sublet_sandbox::Sandbox;
 use sublet_store::{
-    Balance, CodeStore, DeliveryRecord, LayerRecord, MessageSelection, QueueRecord, Selection, Store, TenantRecord,
-    VersionRecord,
+    Balance, CodeStore, DeliveryRecord, LayerRecord, MessageSelection, Page, QueueRecord, SecretPlace, SecretRecord,
+    Selection, Store, TenantRecord, VersionRecord,
 };
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -33,6 +33,7 @@ use crate::publish::Receipt;
 use crate::quarantine::Crashes;
 use crate::queue::Queues;
 use crate::runnable::Runnables;
+use crate::secret::{Keyring, OpenSecrets, Resealed, SecretValue};
 use crate::span::{OpenSpan, SpanAttribute, Tracing};
 use crate::stats::Stats;
 use crate::stream::{ResultStream, Stream, StreamFilter, StreamPlace};
@@ -44,6 +45,8 @@ pub struct EngineParts {
     pub sandbox: Arc<dyn Sandbox>,
     pub clock: Arc<dyn Clock>,
     pub random_seed: u64,
+    /// What tenants' secrets are sealed with.
+    pub keyring: Keyring,
     pub config: EngineConfig,
 }
 
@@ -81,7 +84,7 @@ impl Engine {
 
     /// The same, and hands the spans of what it does to a sink.
     pub async fn start_traced(parts: EngineParts, tracing: Tracing) -> Result<Engine, Error> {
-        let EngineParts { store, code, sandbox, clock, random_seed, config } = parts;
+        let EngineParts { store, code, sandbox, clock, random_seed, keyring, config } = parts;
         let now = clock.now();
         // First of all: from here on every earlier owner is fenced off.
         let ownership = store.acquire(config.node, now).await?;
@@ -94,6 +97,8 @@ impl Engine {
         let slots = config.slots_max.unwrap_or(usize::MAX).min(sandbox.slots());
         let core = Arc::new(Core {
             chance: Chance::new(random_seed, config.node, now, greatest),
+            keyring,
+            open_secrets: OpenSecrets::default(),
             directory,
             ownership: Mutex::new(ownership),
             queues: Queues::new(slots),
@@ -117,6 +122,7 @@ impl Engine {
             clock,
             config,
         });
+        core.check_seal_keys().await?;
         let running = Arc::new(Running { core: Arc::clone(&core), loops: OnceLock::new() });
         let mut loops = vec![("schedule", core.spawn(Arc::clone(&core).schedule(arrivals, changes)))];
         let part = Arc::clone(&core);
@@ -181,6 +187,23 @@ impl Engine {
     /// A new version of an operator's layer, from a zip.
     pub async fn publish_layer(&self, name: &Name, package: Bytes) -> Result<LayerRecord, DeployError> {
         self.core.publish_layer(name, package).await
+    }
+
+    /// Makes or replaces a secret; `true` when it was made. `hosts` left out: those of one that is there stay.
+    ///
+    /// Errors: `Invalid` with the field, `NotFound` without the tenant or its function, `Conflict` past the most secrets.
+    pub async fn put_secret(
+        &self,
+        place: SecretPlace,
+        value: &SecretValue,
+        hosts: Option<Vec<HostPattern>>,
+    ) -> Result<(SecretRecord, bool), Error> {
+        self.core.put_secret(place, value, hosts).await
+    }
+
+    /// One step of sealing everybody's secrets anew under the first master key.
+    pub async fn reseal_secrets(&self, page: Page) -> Result<Resealed, Error> {
+        self.core.reseal_secrets(page).await
     }
 
     /// Tenants, functions, rules, webhooks, keys: cached reads and write-through.

@@ -197,7 +197,7 @@ impl Core {
                     let left = Duration::from_millis(answer_by.since(started).max(1));
                     attempt.limits.wall = attempt.limits.wall.min(left);
                 }
-                self.run_in_sandbox(attempt).await
+                self.run_with_secrets(lease.tenant, function.id, &runnable, attempt).await
             }
             Err(failure) => failed(Outcome::Failed, failure),
         };

@@ -41,6 +41,7 @@ impl Core {
                 tracing::warn!(%error, "the upkeep of named queues failed; the next one tries again");
             }
             let now = self.clock.now();
+            self.open_secrets.sweep(now);
             if audit_looked.is_none_or(|at| now.since(at) >= AUDIT_DROP_EVERY_MS) {
                 audit_looked = Some(now);
                 if let Err(error) = self.drop_audit(now).await {

@@ -220,6 +220,7 @@ pub(crate) fn build_request(
         layers,
         handler: (module.to_owned(), export.to_owned()),
         environment: config.environment.clone(),
+        secret_names: config.secrets.keys().cloned().collect(),
         memory_bytes: config.memory.0,
         timeout: limit::BUILD_TIMEOUT,
     })

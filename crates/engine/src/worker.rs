@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sublet_model::{EndReason, Error, InvocationState, MessageId, Outcome, Timestamp, TraceContext, Usage};
+use sublet_model::{
+    EndReason, Error, FunctionId, InvocationState, MessageId, Outcome, TenantId, Timestamp, TraceContext, Usage,
+};
 use sublet_sandbox::{Attempt, Failure, Report, Unavailable};
 use sublet_store::{
     AttemptEnd, AttemptRecord, Claim, Finish, InvocationRecord, Lease, Next, OutboxLine, Settle, Settled, Waiting,
@@ -137,7 +139,8 @@ impl Core {
                 let seed = self.chance.bits64();
                 let id = waiting.invocation.to_string();
                 let attempt = runnable.attempt(id, work.body.clone(), seed, is_alone, trace.as_ref());
-                (runnable.version, Some(runnable), self.run_in_sandbox(attempt).await)
+                let report = self.run_with_secrets(waiting.tenant, waiting.function, &runnable, attempt).await;
+                (runnable.version, Some(runnable), report)
             }
             Runs::Rejected(version, failure) => (version, None, failed(Outcome::Failed, failure)),
         };
@@ -163,6 +166,23 @@ impl Core {
         if is_alone {
             self.note_alone(waiting.tenant, waiting.function, report.outcome).await;
         }
+    }
+
+    /// Runs it with the secrets that its version names, and takes them out of what it reports.
+    pub(crate) async fn run_with_secrets(
+        &self,
+        tenant: TenantId,
+        function: FunctionId,
+        runnable: &Runnable,
+        mut attempt: Attempt,
+    ) -> Report {
+        let uses = &runnable.config.secrets;
+        let mut unsealed = match self.unseal(tenant, function, runnable.version, uses).await {
+            Ok(unsealed) => unsealed,
+            Err(report) => return *report,
+        };
+        attempt.environment.append(&mut unsealed.environment);
+        unsealed.redact(self.run_in_sandbox(attempt).await)
     }
 
     /// Runs it, waiting for room if there is none. A sandbox that stays broken ends the attempt as `Cancelled`.

@@ -10,6 +10,7 @@ use crate::limit;
 use crate::name::Name;
 use crate::named_queue::DeadLetterTarget;
 use crate::policy::RetryPolicy;
+use crate::secret::{self, SecretUse};
 use crate::unit::{Millis, Size};
 
 /// Which sandbox runs the code, and how it is read.
@@ -97,6 +98,9 @@ pub struct FunctionConfig {
     pub memory: Size,
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// Variables of the environment that hold secrets of the tenant's, or placeholders of them.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, SecretUse>,
     /// Layers importable by name, the newest version of each at deploy time.
     #[serde(default)]
     pub layers: Vec<Name>,
@@ -138,6 +142,7 @@ impl Default for FunctionConfig {
             cpu: default_cpu(),
             memory: default_memory(),
             environment: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             layers: Vec::new(),
             retry: None,
             destinations: Destinations::default(),
@@ -161,13 +166,9 @@ impl FunctionConfig {
             let most = limit::ENVIRONMENT_BYTES_MAX;
             return Err(Error::invalid("environment", format!("holds {bytes} bytes, of at most {most}")));
         }
-        for name in self.environment.keys() {
-            let fits = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
-                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-            if !fits {
-                return Err(Error::invalid("environment", format!("`{name}` is not a variable name")));
-            }
-        }
+        check_variables("environment", self.environment.keys())?;
+        check_variables("secrets", self.secrets.keys())?;
+        secret::validate(&self.secrets, &self.environment)?;
         if self.layers.len() > limit::LAYERS_MAX {
             return Err(Error::invalid("layers", format!("names more than {} layers", limit::LAYERS_MAX)));
         }
@@ -188,6 +189,19 @@ impl FunctionConfig {
     }
 }
 
+fn check_variables<'a>(field: &str, names: impl Iterator<Item = &'a String>) -> Result<(), Error> {
+    for name in names {
+        let fits = name.len() <= limit::VARIABLE_NAME_CHARS_MAX
+            && name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if !fits {
+            let shown: String = name.chars().take(80).collect();
+            return Err(Error::invalid(field, format!("`{shown}` is not a variable name")));
+        }
+    }
+    Ok(())
+}
+
 fn within(field: &str, value: Duration, least: Duration, most: Duration) -> Result<(), Error> {
     if value < least || value > most {
         let (value, least, most) = (Millis::from(value), Millis::from(least), Millis::from(most));
@@ -199,6 +213,24 @@ fn within(field: &str, value: Duration, least: Duration, most: Duration) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_are_named_by_variable_and_clash_with_nothing() {
+        let read = |text: &str| serde_json::from_str::<FunctionConfig>(text).map(|config| config.validate());
+        for good in [r#"{}"#, r#"{"secrets": {"A": {"secret": "a"}, "B": {"secret": "a", "hosts": ["*.x.com"]}}}"#] {
+            assert!(read(good).unwrap().is_ok(), "{good}");
+        }
+        for (bad, field) in [
+            (r#"{"secrets": {"A": {"secret": "a"}}, "environment": {"A": "b"}}"#, "secrets.A"),
+            (r#"{"secrets": {"A": {"secret": "a", "hosts": []}}}"#, "secrets.A.hosts"),
+            (r#"{"secrets": {"A-B": {"secret": "a"}}}"#, "secrets"),
+        ] {
+            assert_eq!(read(bad).unwrap().unwrap_err().field.as_deref(), Some(field), "{bad}");
+        }
+        for bad in [r#"{"secrets": {"A": {}}}"#, r#"{"secrets": {"A": {"secret": "a", "value": "b"}}}"#] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_destination_is_a_bare_webhook_or_says_what_it_is() {

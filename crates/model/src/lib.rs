@@ -8,6 +8,7 @@ pub mod clock;
 pub mod error;
 pub mod event;
 pub mod function;
+pub mod host;
 pub mod id;
 pub mod invocation;
 pub mod limit;
@@ -16,6 +17,7 @@ pub mod named_queue;
 pub mod policy;
 pub mod quota;
 pub mod rule;
+pub mod secret;
 pub mod trace_context;
 pub mod transformer;
 pub mod unit;
@@ -25,6 +27,7 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{Error, ErrorKind};
 pub use event::{Envelope, EventInput};
 pub use function::{Destination, Destinations, FunctionConfig, Runtime};
+pub use host::HostPattern;
 pub use id::{
     AttemptId, AuditId, DeliveryId, EventId, FunctionId, IdMint, InvocationId, KeyId, MessageId, QueueId, RuleId,
     TenantId,
@@ -35,6 +38,7 @@ pub use named_queue::{DeadLetterTarget, MessageLease, QueueSpec};
 pub use policy::RetryPolicy;
 pub use quota::Quota;
 pub use rule::{RuleSpec, Target, TargetSpec};
+pub use secret::SecretUse;
 pub use trace_context::TraceContext;
 pub use transformer::{InputTransformer, Transform};
 pub use unit::{Millis, Size};

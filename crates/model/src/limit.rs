@@ -37,6 +37,17 @@ pub const PACKAGE_UNPACKED_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const PACKAGE_FILES_MAX: usize = 4_096;
 /// Bytes of all environment variables of a function, names and values.
 pub const ENVIRONMENT_BYTES_MAX: usize = 4 * 1024;
+/// Characters of an environment variable's name.
+pub const VARIABLE_NAME_CHARS_MAX: usize = 128;
+/// Secrets of one tenant, those of its functions among them.
+pub const SECRETS_PER_TENANT_MAX: usize = 100;
+/// Variables of one function that hold secrets.
+pub const SECRETS_PER_FUNCTION_MAX: usize = 20;
+/// Bytes of a secret's value, and the fewest characters: shorter ones could not be redacted without harm.
+pub const SECRET_BYTES_MAX: usize = 4 * 1024;
+pub const SECRET_CHARS_MIN: usize = 6;
+/// Hosts that one secret is bound to, or that one variable's placeholder is for.
+pub const SECRET_HOSTS_MAX: usize = 20;
 /// Layers of one function.
 pub const LAYERS_MAX: usize = 5;
 

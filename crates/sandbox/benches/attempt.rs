@@ -124,6 +124,7 @@ fn deploy_one(initializer: &Initializer, runner: &Runner, base: &Base, number: u
         layers: Vec::new(),
         handler: ("index".into(), "handler".into()),
         environment: BTreeMap::new(),
+        secret_names: Vec::new(),
         memory_bytes: 128 << 20,
         timeout: Duration::from_secs(10),
     };

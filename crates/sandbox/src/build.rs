@@ -24,6 +24,8 @@ pub struct BuildRequest {
     pub handler: (String, String),
     /// `process.env`.
     pub environment: BTreeMap<String, String>,
+    /// Variables that attempts will have and the top level has not: reading one fails the build.
+    pub secret_names: Vec<String>,
     pub memory_bytes: u64,
     /// Wall deadline of the evaluation.
     pub timeout: Duration,

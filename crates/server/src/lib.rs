@@ -39,6 +39,7 @@ mod queue;
 mod router;
 mod rule;
 mod schema;
+mod secret;
 mod serve;
 mod stream;
 mod tenant;

@@ -105,6 +105,7 @@ fn described(parameter: &str) -> &'static str {
         "version" => "The version's number",
         "webhook" => "The webhook's name",
         "layer" => "The layer's name",
+        "secret" => "The secret's name",
         "queue" => "The queue's name",
         _ => "The id",
     }

@@ -64,6 +64,17 @@ pub(crate) struct DeadLetterSchema {
     pub(crate) queue: String,
 }
 
+/// What a variable holds when an attempt runs.
+#[derive(ToSchema)]
+#[schema(as = SecretUse, example = json!({"secret": "stripe", "hosts": ["api.stripe.com"]}))]
+pub(crate) struct SecretUseSchema {
+    /// The function's secret of that name, else its tenant's.
+    pub(crate) secret: String,
+    /// Left out: the variable holds the value. Given: it holds a placeholder, which the egress gateway replaces by the
+    /// value in what goes to these hosts and nowhere else.
+    pub(crate) hosts: Option<Vec<String>>,
+}
+
 /// What a function is; frozen into every version.
 #[derive(ToSchema)]
 #[schema(as = FunctionConfig, example = json!({
@@ -83,6 +94,8 @@ pub(crate) struct FunctionConfigSchema {
     pub(crate) memory: Option<String>,
     /// `process.env`, 4 KiB in all.
     pub(crate) environment: Option<BTreeMap<String, String>>,
+    /// Variables of `process.env` that hold secrets, by variable; at most 20.
+    pub(crate) secrets: Option<BTreeMap<String, SecretUseSchema>>,
     /// The operator's layers, importable by name; the newest version of each at deploy time.
     pub(crate) layers: Option<Vec<String>>,
     #[schema(inline = false)]

@@ -52,6 +52,7 @@ fn erase_registry(conn: &Connection, tenant: TenantId) -> Outcome<()> {
         "DELETE FROM function WHERE tenant = ?".to_owned(),
         "DELETE FROM rule WHERE owner = ?".to_owned(),
         "DELETE FROM key WHERE tenant = ?".to_owned(),
+        "DELETE FROM secret WHERE tenant = ?".to_owned(),
         "DELETE FROM tenant WHERE id = ?".to_owned(),
     ] {
         conn.execute(&sql, [tenant.raw()])?;

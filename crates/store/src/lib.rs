@@ -21,6 +21,7 @@ pub mod message;
 pub mod page;
 pub mod queue;
 pub mod registry;
+pub mod secret;
 pub mod shard;
 pub mod webhook;
 
@@ -50,6 +51,7 @@ pub use registry::{
     FunctionRecord, LayerRecord, NewVersion, Registry, RuleRecord, TenantRecord, TenantSpec, TenantStatus,
     VersionRecord,
 };
+pub use secret::{SealKeyId, Sealed, SecretPlace, SecretRecord, Secrets};
 pub use shard::{Ownership, SHARDS, ShardId, shard_of};
 pub use webhook::{Disabled, DisabledReason, WebhookRecord, WebhookSecret, WebhookSpec};
 
@@ -73,7 +75,7 @@ impl Room {
 /// Everything the engine needs kept. A backend implements the parts.
 #[async_trait]
 pub trait Store:
-    Registry + Keys + Bus + Queue + Messages + Deliveries + Ledger + Audit + Send + Sync + 'static
+    Registry + Secrets + Keys + Bus + Queue + Messages + Deliveries + Ledger + Audit + Send + Sync + 'static
 {
     /// Background upkeep: flush ledger sums, seal and drop history partitions older than `retain_from`, checkpoint.
     ///

@@ -112,7 +112,7 @@ pub trait Registry {
     async fn tenant_by_id(&self, id: TenantId) -> Result<Option<TenantRecord>, Error>;
     /// By name, ascending.
     async fn tenants(&self, page: Page) -> Result<Listing<TenantRecord>, Error>;
-    /// Contract: one commit cancels what waits, revokes its keys, removes functions, versions, aliases and rules, and
+    /// Contract: one commit cancels what waits, revokes its keys, removes functions, versions, aliases, rules and secrets, and
     /// erases event bodies, results, failures and logs; the ledger's sums stay. A lease that still runs is fenced at
     /// its settle: its invocation is `Cancelled` (`TenantDeleted`) in this commit like those that wait, without an
     /// attempt row. The tenant's outbox lines go, deliveries of its events that are pending end as `Failed`, and
@@ -131,7 +131,7 @@ pub trait Registry {
     async fn function(&self, tenant: TenantId, name: &Name) -> Result<Option<FunctionRecord>, Error>;
     async fn function_by_id(&self, tenant: TenantId, id: FunctionId) -> Result<Option<FunctionRecord>, Error>;
     async fn functions(&self, tenant: TenantId, page: Page) -> Result<Listing<FunctionRecord>, Error>;
-    /// Contract: its versions and aliases go with it; what waits for it is dead-lettered (`NoFunction`) at its turn.
+    /// Contract: its versions, aliases and secrets go with it; what waits for it is dead-lettered (`NoFunction`) at its turn.
     async fn delete_function(&self, tenant: TenantId, name: &Name) -> Result<(), Error>;
     /// `None` lifts it.
     async fn quarantine_function(&self, tenant: TenantId, id: FunctionId, reason: Option<String>) -> Result<(), Error>;

@@ -14,6 +14,7 @@ use sublet_model::{Clock, SystemClock};
 use sublet_store_sqlite::backup::{self, Manifest, Progress};
 
 use crate::config::Config;
+use crate::master_key;
 use crate::print::Printer;
 
 #[derive(Args)]
@@ -36,6 +37,9 @@ pub(crate) fn run(options: Options, printer: Printer) -> Result<ExitCode> {
     let taken = backup::take(&data, &options.to, SystemClock.now(), &mut |progress| teller.tell(progress));
     teller.end();
     let manifest = taken?;
+    if data.join(master_key::FILE).exists() {
+        eprintln!("{} is not part of it: keep a copy elsewhere, or nobody opens the secrets", master_key::FILE);
+    }
     show(&format!("{} holds {} as of {}", options.to.display(), data.display(), manifest.taken), &manifest, printer);
     Ok(ExitCode::SUCCESS)
 }

@@ -68,6 +68,10 @@ pub(crate) struct ConfigArgs {
     /// `NAME=VALUE` for process.env; repeatable, replaces all
     #[arg(long = "env")]
     environment: Vec<String>,
+    /// `NAME=SECRET` for process.env: a secret's value, or with `NAME=SECRET@HOST,HOST` a placeholder that is replaced
+    /// towards those hosts alone; repeatable, replaces all
+    #[arg(long = "secret")]
+    secrets: Vec<String>,
     /// A layer to import from; repeatable, replaces all
     #[arg(long = "layer")]
     layers: Vec<Name>,
@@ -95,8 +99,24 @@ impl ConfigArgs {
             }
             set("environment", Some(Value::Object(variables)));
         }
+        if !self.secrets.is_empty() {
+            let uses: Result<Map<String, Value>> = self.secrets.iter().map(|text| secret_use(text)).collect();
+            set("secrets", Some(Value::Object(uses?)));
+        }
         Ok(given)
     }
+}
+
+/// The variable, and what it holds.
+fn secret_use(text: &str) -> Result<(String, Value)> {
+    let wrong = || ClientError::Usage(format!("--secret {text}: want NAME=SECRET or NAME=SECRET@HOST,HOST"));
+    let (variable, used) = text.split_once('=').ok_or_else(wrong)?;
+    Ok(match used.split_once('@') {
+        None => (variable.to_owned(), json!({"secret": used})),
+        Some((secret, hosts)) => {
+            (variable.to_owned(), json!({"secret": secret, "hosts": hosts.split(',').collect::<Vec<_>>()}))
+        }
+    })
 }
 
 /// Makes the function if it is not there, and changes only what was given if it is. Answers whether it was made.
@@ -134,6 +154,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("memory", "memory"),
     ("layers", "layers"),
     ("environment", "environment"),
+    ("secrets", "secrets"),
     ("quarantined", "quarantined"),
     ("created", "created"),
 ];

@@ -20,6 +20,7 @@ pub(crate) mod queue;
 pub(crate) mod restore;
 pub(crate) mod rollback;
 pub(crate) mod rule;
+pub(crate) mod secret;
 pub(crate) mod serve;
 pub(crate) mod tenant;
 pub(crate) mod usage;
@@ -63,6 +64,9 @@ pub(crate) enum ClientCommand {
     Dlq(dlq::Command),
     /// Show what was used and what it costs
     Usage(usage::Options),
+    /// Put, list and delete what functions use and nobody reads
+    #[command(subcommand)]
+    Secret(secret::Command),
     /// Make, rotate and delete keys
     #[command(subcommand)]
     Key(key::Command),
@@ -98,6 +102,7 @@ pub(crate) async fn run(command: ClientCommand, common: &Common) -> Result<ExitC
         ClientCommand::Logs(options) => logs::run(options, &client, printer).await,
         ClientCommand::Dlq(command) => dlq::run(command, &client, printer).await,
         ClientCommand::Usage(options) => usage::run(options, &client, printer).await,
+        ClientCommand::Secret(command) => secret::run(command, &client, printer).await,
         ClientCommand::Key(command) => key::run(command, &client, printer).await,
         ClientCommand::Audit(command) => audit::run(command, &client, printer).await,
         ClientCommand::Webhook(command) => webhook::run(command, &client, printer).await,

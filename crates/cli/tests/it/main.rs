@@ -9,6 +9,7 @@ mod drain;
 mod exit_code;
 mod package;
 mod scene;
+mod secret;
 mod secure;
 mod snippets;
 mod story;

@@ -115,6 +115,7 @@ impl Directory {
             if let Some(Some(record)) = held.functions.remove(&(tenant, name.clone())) {
                 held.function_names.remove(&record.id);
             }
+            held.forget_secrets(tenant);
         })
         .await
     }

@@ -11,6 +11,7 @@ mod layer;
 mod queue;
 mod refresh;
 mod rule;
+mod secret;
 mod tenant;
 mod webhook;
 
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use sublet_model::{Clock, Error, FunctionId, Name, TenantId};
-use sublet_store::{FunctionRecord, KeyRecord, Store, TenantRecord, VersionRecord, WebhookRecord};
+use sublet_store::{FunctionRecord, KeyRecord, SecretRecord, Store, TenantRecord, VersionRecord, WebhookRecord};
 use tokio::sync::{mpsc, watch};
 
 use crate::cache::Cache;
@@ -36,6 +37,8 @@ const UNKNOWN_CACHED_MAX: usize = 10_000;
 const FUNCTIONS_CACHED_MAX: usize = 50_000;
 /// Versions held ready.
 const VERSIONS_CACHED_MAX: usize = 20_000;
+/// Bytes of sealed secrets held ready.
+const SECRETS_CACHED_BYTES_MAX: usize = 16 << 20;
 /// Keys held ready, unknown ones among them.
 const KEYS_CACHED_MAX: usize = 20_000;
 
@@ -72,6 +75,7 @@ struct Held {
     functions: Cache<(TenantId, Name), Option<Arc<FunctionRecord>>>,
     function_names: Cache<FunctionId, Name>,
     versions: Cache<(FunctionId, u32), Arc<VersionRecord>>,
+    secrets: Cache<TenantId, Arc<[SecretRecord]>>,
     keys: Cache<[u8; 32], Option<Arc<KeyRecord>>>,
 }
 
@@ -84,6 +88,7 @@ impl Held {
             functions: Cache::new(FUNCTIONS_CACHED_MAX),
             function_names: Cache::new(FUNCTIONS_CACHED_MAX),
             versions: Cache::new(VERSIONS_CACHED_MAX),
+            secrets: Cache::new(SECRETS_CACHED_BYTES_MAX),
             keys: Cache::new(KEYS_CACHED_MAX),
         }
     }
@@ -95,6 +100,7 @@ impl Held {
         self.functions.clear();
         self.function_names.clear();
         self.versions.clear();
+        self.secrets.clear();
         self.keys.clear();
     }
 }

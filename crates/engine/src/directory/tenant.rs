@@ -90,6 +90,7 @@ impl Directory {
             held.functions.clear();
             held.function_names.clear();
             held.versions.clear();
+            held.forget_secrets(record.id);
             held.keys.clear();
             drop(held);
             directory.forget_rules_of(record.id);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sublet_engine::{Engine, EngineConfig, EngineParts, PackageKind, Receipt, StreamItem};
+use sublet_engine::{Engine, EngineConfig, EngineParts, Keyring, MasterKey, PackageKind, Receipt, StreamItem};
 use sublet_model::{
     Clock, EventId, EventInput, FunctionConfig, Millis, Name, Outcome, Quota, RetryPolicy, RuleSpec, Timestamp, Usage,
 };
@@ -221,6 +221,7 @@ pub(crate) async fn start(
         sandbox: Arc::clone(sandbox) as Arc<dyn Sandbox>,
         clock: Arc::clone(clock),
         random_seed: 7 + u64::from(node),
+        keyring: keyring(),
         config: EngineConfig { node, ..EngineConfig::default() },
     };
     Engine::start(parts).await.unwrap()
@@ -232,4 +233,9 @@ pub(crate) fn detail(item: Option<StreamItem>) -> (bool, serde_json::Value) {
     let envelope: serde_json::Value = serde_json::from_slice(&item.body).unwrap();
     assert_eq!(envelope["source"], "sublet");
     (item.succeeded, envelope["detail"].clone())
+}
+
+/// One fixed master key.
+pub(crate) fn keyring() -> Keyring {
+    Keyring::of(vec![MasterKey::new(&[7; 32]).unwrap()])
 }

@@ -10,5 +10,6 @@ mod invoke;
 mod named_queue;
 mod package;
 mod path;
+mod secret;
 mod simulation;
 mod trace;

@@ -474,6 +474,7 @@ async fn owner(
         sandbox: Arc::clone(sandbox) as Arc<dyn Sandbox>,
         clock: Arc::clone(clock),
         random_seed,
+        keyring: keyring(),
         config: EngineConfig { node, ..EngineConfig::default() },
     };
     Engine::start(parts).await.unwrap()

@@ -105,6 +105,7 @@ async fn start_traced(house: &House, store: &Arc<MemoryStore>, kept: &Arc<Kept>,
         sandbox: Arc::clone(&house.sandbox) as _,
         clock: Arc::clone(&house.clock),
         random_seed: 77 + u64::from(node),
+        keyring: keyring(),
         config: EngineConfig { node, slots_max: Some(slots), ..EngineConfig::default() },
     };
     Engine::start_traced(parts, Tracing::to(Arc::clone(kept) as Arc<dyn SpanSink>, 1.0)).await.unwrap()

@@ -49,6 +49,7 @@ impl Base {
             layers: Vec::new(),
             handler: ("index".into(), "handler".into()),
             environment: BTreeMap::new(),
+            secret_names: Vec::new(),
             memory_bytes: limit::MEMORY_MAX,
             timeout: TIMEOUT,
         };

@@ -12,6 +12,7 @@ struct Package<'a> {
     files: BTreeMap<String, &'a str>,
     layers: Vec<&'a str>,
     environment: &'a BTreeMap<String, String>,
+    secret_names: &'a [String],
     handler: (&'a str, &'a str),
 }
 
@@ -32,6 +33,7 @@ pub(super) fn encode(request: &BuildRequest) -> Result<Vec<u8>, Failure> {
         files,
         layers: request.layers.iter().map(|(name, _)| name.as_str()).collect(),
         environment: &request.environment,
+        secret_names: &request.secret_names,
         handler: (&request.handler.0, &request.handler.1),
     };
     serde_json::to_vec(&package).map_err(|error| Failure {

@@ -31,6 +31,10 @@ pub(super) fn write(to: &mut Writer<'_>, request: &BuildRequest) {
         to.text(name);
         to.text(value);
     }
+    to.count(request.secret_names.len());
+    for name in &request.secret_names {
+        to.text(name);
+    }
     to.u64(request.memory_bytes);
     to.duration(request.timeout);
 }
@@ -47,8 +51,12 @@ pub(super) fn read(from: &mut Reader) -> Result<BuildRequest, WireError> {
         let name = from.text("variable", limit::ENVIRONMENT_BYTES_MAX)?;
         environment.insert(name, from.text("value", limit::ENVIRONMENT_BYTES_MAX)?);
     }
+    let mut secret_names = Vec::new();
+    for _ in 0..from.count("secrets", limit::SECRETS_PER_FUNCTION_MAX)? {
+        secret_names.push(from.text("variable", limit::VARIABLE_NAME_CHARS_MAX)?);
+    }
     let (memory_bytes, timeout) = (from.u64("memory")?, from.duration("timeout")?);
-    Ok(BuildRequest { files, layers, handler, environment, memory_bytes, timeout })
+    Ok(BuildRequest { files, layers, handler, environment, secret_names, memory_bytes, timeout })
 }
 
 fn write_files(to: &mut Writer<'_>, files: &[SourceFile]) {
@@ -83,6 +91,7 @@ mod tests {
             layers: vec![("helper".into(), vec![file("index.js")])],
             handler: ("index".into(), "handler".into()),
             environment: BTreeMap::from([("A".to_owned(), "1".to_owned())]),
+            secret_names: vec!["KEY".to_owned()],
             memory_bytes: 1 << 27,
             timeout: Duration::from_secs(10),
         };

@@ -45,6 +45,7 @@ pub(crate) fn request(source: &str) -> BuildRequest {
         layers: Vec::new(),
         handler: ("index".into(), "handler".into()),
         environment: Default::default(),
+        secret_names: Vec::new(),
         memory_bytes: 64 << 20,
         timeout: Duration::from_secs(10),
     }

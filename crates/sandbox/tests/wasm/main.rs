@@ -7,6 +7,7 @@ mod hostile;
 mod images;
 mod modules;
 mod outcome;
+mod secret;
 mod support;
 
 use sublet_model::Outcome;

@@ -21,12 +21,13 @@ pub(crate) struct Options<'a> {
     pub(crate) files: Files<'a>,
     pub(crate) layers: &'a [(&'a str, Files<'a>)],
     pub(crate) environment: &'a [(&'a str, &'a str)],
+    pub(crate) secret_names: &'a [&'a str],
     pub(crate) memory_bytes: u64,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Options { files: &[], layers: &[], environment: &[], memory_bytes: 128 << 20 }
+        Options { files: &[], layers: &[], environment: &[], secret_names: &[], memory_bytes: 128 << 20 }
     }
 }
 
@@ -72,6 +73,7 @@ pub(crate) fn build(options: Options<'_>) -> Result<Built, Failure> {
         layers: options.layers.iter().map(|(name, files)| ((*name).into(), sources(files))).collect(),
         handler: ("index".into(), "handler".into()),
         environment: options.environment.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect::<BTreeMap<_, _>>(),
+        secret_names: options.secret_names.iter().map(|name| (*name).into()).collect(),
         memory_bytes: options.memory_bytes,
         timeout: Duration::from_secs(10),
     };

@@ -88,6 +88,11 @@ pub(crate) const TABLE: &[(&str, &str, Reach)] = &[
     ("GET", "/v1/layers", Operator),
     ("POST", "/v1/layers/{layer}/versions", Operator),
     ("GET", "/v1/layers/{layer}/versions", Operator),
+    ("GET", "/v1/tenants/{tenant}/secrets", Tenant),
+    ("PUT", "/v1/tenants/{tenant}/secrets/{secret}", Tenant),
+    ("GET", "/v1/tenants/{tenant}/secrets/{secret}", Tenant),
+    ("DELETE", "/v1/tenants/{tenant}/secrets/{secret}", Tenant),
+    ("POST", "/v1/secrets/reseal", Operator),
     ("POST", "/v1/keys", Operator),
     ("GET", "/v1/keys", Operator),
     ("GET", "/v1/keys/{id}", Operator),
@@ -120,6 +125,7 @@ impl Scene {
         let (own_key, others_key) = (api.key_of("acme").await, api.key_of("other").await);
         let rule = json!({"pattern": {"source": ["x"]}, "targets": [{"function": {"name": "enrich"}}]});
         api.put("/v1/tenants/acme/rules/own", rule).await.expect(201);
+        api.put("/v1/tenants/acme/secrets/stripe", json!({"value": "sk_live_0123"})).await.expect(201);
         api.dispatch().await;
         let mut stream = api.stream(OPERATOR_KEY, "").await;
         let published = api.publish("acme", json!({})).await;
@@ -150,6 +156,7 @@ impl Scene {
             ("{webhook}", "hook"),
             ("{layer}", "helpers"),
             ("{queue}", "results"),
+            ("{secret}", "stripe"),
             ("{id}", id),
         ];
         let path = filled.iter().fold(template.to_owned(), |path, (name, value)| path.replace(name, value));
@@ -223,7 +230,7 @@ async fn a_tenants_key_reaches_its_own_and_may_not_administer_it() {
             Open => assert_eq!(status, 200, "{method} {path}"),
         }
     }
-    for path in ["/v1/tenants/acme/rules/own", "/v1/tenants/acme/functions/enrich"] {
+    for path in ["/v1/tenants/acme/rules/own", "/v1/tenants/acme/secrets/stripe", "/v1/tenants/acme/functions/enrich"] {
         assert_eq!(scene.status(Some(&scene.own_key), "DELETE", path).await, 204, "{path}");
     }
 }

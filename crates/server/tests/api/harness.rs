@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Value, json};
-use sublet_engine::{Engine, EngineConfig, EngineParts};
+use sublet_engine::{Engine, EngineConfig, EngineParts, Keyring, MasterKey};
 use sublet_model::{Clock, SystemClock, Timestamp};
 use sublet_server::{AppState, Failures, ServerConfig, ensure_operator_key};
 use sublet_store::memory::{Faults, NoFaults};
@@ -100,6 +100,7 @@ impl Api {
             sandbox: sandbox.clone(),
             clock: Arc::clone(&config.clock),
             random_seed: 7,
+            keyring: Keyring::of(vec![MasterKey::new(&[7; 32]).unwrap()]),
             config: EngineConfig::default(),
         };
         let engine = Engine::start(parts).await.unwrap();

@@ -16,6 +16,7 @@ mod problem;
 mod publishing;
 mod queue;
 mod sandbox;
+mod secret;
 mod shutdown;
 mod tls;
 mod transforming;

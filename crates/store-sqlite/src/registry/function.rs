@@ -80,6 +80,8 @@ pub(super) fn delete(conn: &Connection, tenant: TenantId, name: &Name) -> Outcom
     ] {
         conn.prepare_cached(sql)?.execute([known.id.raw()])?;
     }
+    let sql = "DELETE FROM secret WHERE tenant = ? AND function = ?";
+    conn.prepare_cached(sql)?.execute([tenant.raw(), known.id.raw()])?;
     Ok(())
 }
 

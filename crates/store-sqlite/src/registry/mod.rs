@@ -4,6 +4,7 @@ mod function;
 mod key;
 mod layer;
 mod rule;
+mod secret;
 mod tenant;
 mod version;
 pub(crate) mod webhook;

@@ -5,12 +5,13 @@ use rusqlite::Connection;
 use sublet_model::Error;
 
 /// In order; the first is version 1.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("0001.sql"),
     include_str!("0002.sql"),
     include_str!("0003.sql"),
     include_str!("0004.sql"),
     include_str!("0005.sql"),
+    include_str!("0006.sql"),
 ];
 
 /// The tables of one hour, `{hour}` standing for its number. A table that is new here is made at the next start in the

@@ -29,6 +29,7 @@ mod outbox;
 mod publish;
 mod registry;
 mod rescue;
+mod secret;
 mod settle;
 mod walk;
 mod world;
@@ -272,6 +273,18 @@ macro_rules! conformance_tests {
             expired_keys_make_room_for_new_ones
             one_key_that_administers_is_left_however_many_are_deleted_at_once
             uses_are_noted_without_a_change_of_the_registry
+        }
+        secret {
+            a_secret_comes_back_as_it_was_put
+            a_secret_that_is_put_again_keeps_its_birth_and_changes_all_else
+            a_functions_secret_is_another_than_its_tenants
+            a_secret_needs_its_tenant_and_its_function
+            there_are_never_more_secrets_than_the_limit_however_many_ask_at_once
+            secrets_go_with_their_function_and_with_their_tenant
+            another_tenants_secrets_are_neither_seen_nor_touched
+            everybodys_secrets_page_by_place
+            a_secret_is_sealed_anew_only_in_the_place_of_what_was_read
+            the_keys_that_seal_are_counted
         }
         audit {
             a_line_is_there_before_its_end_and_after_a_crash

@@ -20,6 +20,7 @@ impl State {
         registry.function_names.retain(|(owner, _), _| *owner != tenant);
         registry.rules.retain(|(owner, _), _| *owner != Some(tenant));
 
+        self.secrets.forget_tenant(tenant);
         self.keys.rows.retain(|_, key| key.scope != KeyScope::Tenant(tenant));
 
         let queue = &mut self.queue;

@@ -22,6 +22,7 @@ mod listing;
 mod message;
 mod queue;
 mod registry;
+mod secret;
 
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +41,7 @@ struct State {
     /// Registry ids and attempt ids. One mint, because the in-memory store has one owner at a time.
     mint: IdMint,
     registry: registry::Rows,
+    secrets: secret::Rows,
     keys: key::Rows,
     audit: audit::Rows,
     bus: bus::Rows,
@@ -54,6 +56,7 @@ impl State {
         State {
             mint: IdMint::new(0, 0),
             registry: registry::Rows::default(),
+            secrets: secret::Rows::default(),
             keys: key::Rows::default(),
             audit: audit::Rows::default(),
             bus: bus::Rows::default(),

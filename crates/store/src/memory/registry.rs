@@ -53,6 +53,13 @@ impl Rows {
         }
         Err(Error::not_found(format!("tenant {tenant}")))
     }
+
+    pub(super) fn check_function(&self, tenant: TenantId, id: FunctionId) -> Result<(), Error> {
+        if self.functions.contains_key(&(tenant, id)) {
+            return Ok(());
+        }
+        Err(Error::not_found(format!("function {id}")))
+    }
 }
 
 impl Function {
@@ -250,6 +257,7 @@ impl Registry for MemoryStore {
             let id = rows.function_names.remove(&(tenant, name.clone()));
             let id = id.ok_or_else(|| Error::not_found(format!("function {name}")))?;
             rows.functions.remove(&(tenant, id));
+            state.secrets.forget_function(tenant, id);
             Ok(())
         })
         .await

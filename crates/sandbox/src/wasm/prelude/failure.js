@@ -40,7 +40,12 @@ function describe(error) {
   try { message = GlobalString(error.message); } catch {}
   try { frames = framesOf(error); } catch {}
   if (known?.frame !== undefined) frames = [known.frame];
-  if (building && frames.length > 0) message = `${placeOf(frames[0])}: ${message}`;
+  if (building && frames.length > 0) {
+    // The last frame is the tenant's, so there is one that has a place.
+    let own = 0;
+    while (endsWith(frames[own], "(native)")) own++;
+    message = `${placeOf(frames[own])}: ${message}`;
+  }
   // Null prototypes: `toJSON` put on Object.prototype or Array.prototype must not speak for us.
   return stringify({ __proto__: null, errorType: type, errorMessage: message, stackTrace: plain(frames) });
 }

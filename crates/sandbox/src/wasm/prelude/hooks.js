@@ -1,16 +1,17 @@
 // What the C side calls: `build` once at deploy time, `attempt` once in every fresh environment; `due` and `turn` while
 // one of them waits.
-let handler, env;
+let handler, env, secretRead;
 
 globalThis.global = globalThis;
 defineProperty(globalThis, "global", { enumerable: false });
 
-// { files, layers, environment, handler: [module, export] } → nothing, with the handler found and its module evaluated.
+// { files, layers, environment, secret_names, handler: [module, export] } → nothing, with the handler found and its module evaluated.
 async function build(request) {
   const keys = ownKeys(request.files);
   for (let i = 0; i < keys.length; i++) files[keys[i]] = request.files[keys[i]];
   for (let i = 0; i < request.layers.length; i++) layers[request.layers[i]] = true;
   env = request.environment;
+  for (let i = 0; i < request.secret_names.length; i++) withhold(request.secret_names[i]);
   globalThis.process = { env };
   defineProperty(globalThis, "process", { enumerable: false });
 
@@ -29,9 +30,21 @@ async function build(request) {
   if (typeof found !== "function") {
     throw failure("Runtime.HandlerNotFound", `'${name}' of ${key} is not a function`, `at ${key}:1:1`);
   }
+  // Also where the code caught it.
+  if (secretRead !== undefined) throw secretRead;
   handler = found;
   building = false;
   return "null";
+}
+
+// A variable that only attempts have: what the package reads now would be frozen into the image. `attempt` replaces it.
+function withhold(name) {
+  const get = () => {
+    const error = failure("Sublet.SecretAtTopLevel", `reads the secret variable ${name} at top level: it would be frozen into the image; read it in the handler`);
+    secretRead ??= error;
+    throw error;
+  };
+  defineProperty(env, name, { get, enumerable: true, configurable: true });
 }
 
 // When the next timer is due, in microseconds since 1970; -1 when only a message is awaited, -2 when nothing is.
