@@ -30,6 +30,15 @@ pub(crate) const NPM_CLIENTS: Packages = Packages {
     script: "npm ci --no-audit --no-fund --ignore-scripts --loglevel=error",
 };
 
+/// The libraries that tenants bring, of which a handler of each is deployed and compared.
+pub(crate) const NPM_LIBRARIES: Packages = Packages {
+    name: "npm libraries that functions import",
+    folder: "libraries",
+    needs: &[NODE, NPM],
+    files: &["crates/cli/tests/libraries/package.json", "crates/cli/tests/libraries/package-lock.json"],
+    script: "npm ci --no-audit --no-fund --ignore-scripts --loglevel=error",
+};
+
 /// The Python `standardwebhooks` library.
 pub(crate) const PYTHON_CLIENTS: Packages = Packages {
     name: "Python packages of the snippets",

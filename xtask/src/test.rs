@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::need::{BUBBLEWRAP, NODE, SYSTEMD, WASM_TOOLCHAIN};
-use crate::stock::{NPM_CLIENTS, PYTHON_CLIENTS};
+use crate::stock::{NPM_CLIENTS, NPM_LIBRARIES, PYTHON_CLIENTS};
 use crate::tool::CARGO_DEB;
 use crate::{cargo, engine, in_ci};
 
@@ -24,6 +24,7 @@ fn run_all(not_run: &mut Vec<&'static str>) -> Result<()> {
     }
     for (packages, tests) in [
         (NPM_CLIENTS, "the TypeScript snippets and the npm library standardwebhooks"),
+        (NPM_LIBRARIES, "functions that import libraries from npm"),
         (PYTHON_CLIENTS, "the Python snippets and the Python library standardwebhooks"),
     ] {
         if !packages.ensure() {

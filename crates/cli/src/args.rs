@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Restore(command::restore::Options),
     /// Measure this machine: publishing, the whole path, matching, deploys, idle tenants
     Bench(crate::bench::Options),
+    /// Make a folder with a function to begin with
+    Init(command::init::Options),
     /// Print what makes a shell complete these commands
     Completions(command::completions::Options),
     /// Print or write the man pages

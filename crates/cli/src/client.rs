@@ -4,11 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::{Certificate, Method, RequestBuilder, StatusCode};
+use reqwest::{Body, Certificate, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 /// Long enough for a synchronous invoke at the greatest timeout.
 const TIMEOUT: Duration = Duration::from_secs(930);
+/// How much of an upload is handed on at a time.
+const UPLOAD_PART_BYTES: usize = 64 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a client command failed, by the exit code a script would act on.
@@ -120,6 +122,26 @@ impl Client {
 
     pub(crate) async fn upload(&self, path: &str, content_type: &str, body: Bytes) -> anyhow::Result<Value> {
         self.send(self.request(Method::POST, path).header("content-type", content_type).body(body)).await
+    }
+
+    /// The same, telling how much of it has gone out.
+    pub(crate) async fn upload_told(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: Bytes,
+        mut told: impl FnMut(usize) + Send + 'static,
+    ) -> anyhow::Result<Value> {
+        let length = body.len();
+        let parts = (0..length.div_ceil(UPLOAD_PART_BYTES)).map(move |index| {
+            let from = index * UPLOAD_PART_BYTES;
+            let to = length.min(from + UPLOAD_PART_BYTES);
+            told(to);
+            Ok::<Bytes, std::io::Error>(body.slice(from..to))
+        });
+        let request = self.request(Method::POST, path).header("content-type", content_type);
+        let request = request.header("content-length", length);
+        self.send(request.body(Body::wrap_stream(futures::stream::iter(parts)))).await
     }
 
     /// Events in one of their forms; `tenant` for CloudEvents that do not name theirs.

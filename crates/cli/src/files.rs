@@ -8,8 +8,7 @@ use bytes::Bytes;
 use sublet_model::limit;
 use zip::write::SimpleFileOptions;
 
-/// What is never uploaded.
-const LEFT_OUT: &[&str] = &[".git", ".DS_Store", "target", ".sublet"];
+use crate::project::Ignore;
 
 pub(crate) struct Package {
     pub(crate) content_type: &'static str,
@@ -17,56 +16,76 @@ pub(crate) struct Package {
     pub(crate) files: usize,
 }
 
+/// A folder whole, its packages included, but for what `.subletignore` names: for what is no function of a tenant's.
 pub(crate) fn package(path: &Path) -> Result<Package> {
     let about = std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
-    if about.is_dir() {
-        return folder(path);
-    }
+    if about.is_dir() { folder(path) } else { single(path, "index") }
+}
+
+/// A file as it is; `module`: what the handler calls it.
+pub(crate) fn single(path: &Path, module: &str) -> Result<Package> {
     let content_type = match path.extension().and_then(|ending| ending.to_str()) {
         Some("js" | "mjs" | "cjs") => "text/javascript",
         Some("zip") => "application/zip",
-        _ => bail!("{} is neither a folder nor a .js, .mjs, .cjs or .zip file", path.display()),
+        Some(ending @ ("ts" | "mts" | "cts")) => {
+            let content = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            return zipped(vec![(format!("{module}.{ending}"), content)], path);
+        }
+        _ => bail!("{} is neither a folder nor a .js, .mjs, .cjs, .ts, .mts, .cts or .zip file", path.display()),
     };
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(Package { content_type, bytes: bytes.into(), files: 1 })
 }
 
-/// The same folder gives the same bytes: entries are sorted and carry no times.
 fn folder(root: &Path) -> Result<Package> {
     let mut found = Vec::new();
-    collect(root, Path::new(""), &mut found)?;
+    collect(root, &Ignore::of(root)?, Path::new(""), &mut found)?;
     found.sort();
     if found.is_empty() {
         bail!("{} holds no files", root.display());
     }
-    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let mut files = Vec::with_capacity(found.len());
     for relative in &found {
         let name = relative.to_str().with_context(|| format!("{} is not UTF-8", relative.display()))?;
-        writer.start_file(name.replace('\\', "/"), SimpleFileOptions::default())?;
         let content = std::fs::read(root.join(relative)).with_context(|| format!("cannot read {name}"))?;
-        writer.write_all(&content)?;
+        files.push((name.replace('\\', "/"), content));
+    }
+    zipped(files, root)
+}
+
+/// The same files give the same bytes: they come sorted, and entries carry no times. `from`: what a message names.
+pub(crate) fn zipped(files: Vec<(String, Vec<u8>)>, from: &Path) -> Result<Package> {
+    let unpacked: usize = files.iter().map(|(_, content)| content.len()).sum();
+    if unpacked > limit::PACKAGE_UNPACKED_BYTES_MAX {
+        let most = limit::PACKAGE_UNPACKED_BYTES_MAX;
+        bail!("{}: the files have {unpacked} bytes together, of at most {most}", from.display());
+    }
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in &files {
+        writer.start_file(name, SimpleFileOptions::default())?;
+        writer.write_all(content)?;
     }
     let bytes = writer.finish()?.into_inner();
     if bytes.len() > limit::PACKAGE_BYTES_MAX {
-        bail!("{} packs to {} bytes, of at most {}", root.display(), bytes.len(), limit::PACKAGE_BYTES_MAX);
+        bail!("{} packs to {} bytes, of at most {}", from.display(), bytes.len(), limit::PACKAGE_BYTES_MAX);
     }
-    Ok(Package { content_type: "application/zip", bytes: bytes.into(), files: found.len() })
+    Ok(Package { content_type: "application/zip", bytes: bytes.into(), files: files.len() })
 }
 
-fn collect(root: &Path, below: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+fn collect(root: &Path, ignore: &Ignore, below: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     let folder = root.join(below);
     for entry in std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
         let entry = entry?;
-        let name = entry.file_name();
-        if LEFT_OUT.iter().any(|left_out| name == *left_out) {
+        let relative = below.join(entry.file_name());
+        let kind = entry.file_type()?;
+        let path = relative.to_str().with_context(|| format!("{} is not UTF-8", relative.display()))?;
+        if ignore.leaves_out(path, kind.is_dir()) {
             continue;
         }
-        let relative = below.join(&name);
-        let kind = entry.file_type()?;
         if kind.is_symlink() {
-            bail!("{} is a link; a package holds plain files only", relative.display());
+            bail!("{path} is a link; a package holds plain files only");
         } else if kind.is_dir() {
-            collect(root, &relative, found)?;
+            collect(root, ignore, &relative, found)?;
         } else {
             found.push(relative);
         }

@@ -14,6 +14,8 @@ mod node;
 mod notify;
 mod operator_key;
 mod print;
+mod progress;
+mod project;
 mod telemetry;
 
 use std::process::ExitCode;
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
             Command::Backup(options) => command::backup::run(options, args.common.printer()),
             Command::Restore(options) => command::restore::run(options, args.common.printer()),
             Command::Bench(options) => bench::run(options, &args.common).await,
+            Command::Init(options) => command::init::run(options),
             Command::Completions(options) => command::completions::run(options),
             Command::Man(options) => command::man::run(options),
             Command::Client(command) => command::run(command, &args.common).await,

@@ -215,9 +215,11 @@ pub(crate) fn build_request(
     layers: Vec<(String, Vec<SourceFile>)>,
 ) -> Result<BuildRequest, Error> {
     let (module, export) = config.handler_parts()?;
+    // The rest of a large package, which no import can mean, need not be copied into a builder.
+    let of_use = |files: Vec<SourceFile>| files.into_iter().filter(SourceFile::is_of_use).collect();
     Ok(BuildRequest {
-        files,
-        layers,
+        files: of_use(files),
+        layers: layers.into_iter().map(|(name, files)| (name, of_use(files))).collect(),
         handler: (module.to_owned(), export.to_owned()),
         environment: config.environment.clone(),
         secret_names: config.secrets.keys().cloned().collect(),

@@ -15,6 +15,13 @@ pub struct SourceFile {
     pub content: Bytes,
 }
 
+impl SourceFile {
+    /// Whether a build may read it: code, manifests, source maps, and what is refused by name rather than not found.
+    pub fn is_of_use(&self) -> bool {
+        sublet_bundle::is_of_use(&self.path)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct BuildRequest {
     pub files: Vec<SourceFile>,

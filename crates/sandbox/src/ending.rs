@@ -32,7 +32,7 @@ pub(crate) fn build_timed_out(timeout: Duration) -> Failure {
 }
 
 pub(crate) fn build_crashed() -> Failure {
-    failure("Sandbox.Crashed", "The environment ended while top-level code was running".to_owned())
+    failure("Sandbox.Crashed", "The environment ended while the package was read and its top-level code run".to_owned())
 }
 
 pub(crate) fn snapshot_too_large(bytes: usize, most: usize) -> Failure {

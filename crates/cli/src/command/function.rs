@@ -78,7 +78,8 @@ pub(crate) struct ConfigArgs {
 }
 
 impl ConfigArgs {
-    fn given(&self) -> Result<Map<String, Value>> {
+    /// Those that were given, as the API has them.
+    pub(crate) fn given(&self) -> Result<Map<String, Value>> {
         let mut given = Map::new();
         let mut set = |name: &str, value: Option<Value>| {
             if let Some(value) = value {
@@ -120,9 +121,13 @@ fn secret_use(text: &str) -> Result<(String, Value)> {
 }
 
 /// Makes the function if it is not there, and changes only what was given if it is. Answers whether it was made.
-pub(crate) async fn put(client: &Client, tenant: &Name, name: &Name, config: &ConfigArgs) -> Result<(Value, bool)> {
+pub(crate) async fn put(
+    client: &Client,
+    tenant: &Name,
+    name: &Name,
+    given: Map<String, Value>,
+) -> Result<(Value, bool)> {
     let path = format!("/v1/tenants/{tenant}/functions/{name}");
-    let given = config.given()?;
     let existing = match client.get(&path).await {
         Ok(function) => Some(function),
         Err(error) if is_not_found(&error) => None,
@@ -162,7 +167,7 @@ const FIELDS: &[(&str, &str)] = &[
 pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> Result<ExitCode> {
     match command {
         Command::Put { name, tenant, config } => {
-            let (function, _) = put(client, &tenant.tenant, &name, &config).await?;
+            let (function, _) = put(client, &tenant.tenant, &name, config.given()?).await?;
             printer.record(&function, FIELDS);
         }
         Command::Get { name, tenant } => {

@@ -11,6 +11,7 @@ pub(crate) mod doctor;
 pub(crate) mod event;
 pub(crate) mod function;
 pub(crate) mod health;
+pub(crate) mod init;
 pub(crate) mod invoke;
 pub(crate) mod key;
 pub(crate) mod layer;
@@ -51,7 +52,7 @@ pub(crate) enum ClientCommand {
     /// List and configure functions
     #[command(subcommand)]
     Function(function::Command),
-    /// Upload code: a file, a folder or a .zip
+    /// Upload code: a folder with its packages, a file or a .zip
     Deploy(deploy::Options),
     /// Make an earlier version live again
     Rollback(rollback::Options),

@@ -39,6 +39,13 @@ pub(super) fn shared() -> Config {
     config
 }
 
+/// The builder's: host calls read the package's source, by recursion.
+pub(super) fn building() -> Config {
+    let mut config = shared();
+    config.async_stack_size(WASM_STACK_BYTES + sublet_bundle::STACK_BYTES);
+    config
+}
+
 /// The worker's: `slots` attempts at once, from a pool of memories and stacks made beforehand.
 pub(super) fn pooling(slots: u32) -> Config {
     let mut pool = PoolingAllocationConfig::new();

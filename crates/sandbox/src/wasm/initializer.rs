@@ -12,7 +12,7 @@ use wasmtime::{AsContextMut, Engine, Global, Instance, Linker, Memory, MemoryTyp
 use super::compile::shape;
 use super::config::{self, IMAGE_BYTES_MAX, WASM_PAGE_BYTES};
 use super::ending::{Ending, classify};
-use super::host::{self, Allowance, GuestClock, Host, Phase, imports};
+use super::host::{self, Allowance, Files, GuestClock, Host, Phase, imports};
 use super::package;
 use super::prelude::PRELUDE;
 use super::{RawSnapshot, WasmError};
@@ -39,7 +39,7 @@ impl Initializer {
     /// # Safety
     /// `init_code` must be [`super::EngineCode::init`] as made by our server: it is run as machine code.
     pub unsafe fn new(init_code: &[u8]) -> Result<Initializer, WasmError> {
-        let engine = Engine::new(&config::shared())?;
+        let engine = Engine::new(&config::building())?;
         // SAFETY: the caller vouches for the bytes.
         let module = unsafe { Module::deserialize(&engine, init_code)? };
         let linker = host::linker(&engine)?;
@@ -146,10 +146,12 @@ impl Prepared<'_> {
             result_bytes: NO_RESULT_BYTES_MAX,
             log_bytes: limit::LOG_BYTES_MAX,
         };
-        let package = Bytes::from(package::encode(request)?);
+        let files = Files::new(request);
+        let package = Bytes::from(package::encode(request, &files)?);
         let (store, guest) = (&mut self.store, self.guest);
         *store.data_mut() = Host::new(&allowance, clock, Phase::Build);
         store.data_mut().memory = Some(guest.memory);
+        store.data_mut().give_package(files);
         let observed = store.data().observed.clone();
         let called = at_once(call(store, guest, package));
         let finish = store.data_mut().finish.take();

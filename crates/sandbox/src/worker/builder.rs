@@ -11,8 +11,9 @@ use crate::wasm::{Initializer, Prepared, RawSnapshot};
 use crate::wire::{FromWorker, Inlet, SNAPSHOT_BYTES_MAX, ToWorker, build_frame_bytes_max, cut_failure, filled_bytes};
 use crate::{BuildRequest, Failure};
 
-/// Private memory of a builder beside the function's own, twice over: the engine, the package, the frames.
-const OVERHEAD_BYTES: u64 = 256 << 20;
+/// Private memory of a builder beside the function's own, twice over: the engine, the package, the frames, and the stack
+/// that reading the package's source may take.
+const OVERHEAD_BYTES: u64 = (256 << 20) + sublet_bundle::STACK_BYTES as u64;
 
 pub(super) fn build(
     initializer: &Initializer,

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use serde_json::json;
 use sublet_model::Outcome;
 use sublet_sandbox::pool::PoolConfig;
-use sublet_sandbox::{Sandbox, Unavailable};
+use sublet_sandbox::{BuildError, Sandbox, Unavailable};
 
-use crate::support::{attempt, config, function, message, pool, run, start};
+use crate::support::{attempt, config, function, message, pool, result, run, start, try_build};
 
 const ECHO: &str = "export const handler = (event) => event;";
 const LOOP: &str = "export const handler = () => { for (;;) {} };";
@@ -118,4 +119,17 @@ async fn a_dropped_pool_leaves_no_process() {
     drop(pool);
     deaths.wait_for(|deaths| deaths.iter().any(|death| pids.contains(&death.pid))).await.unwrap();
     assert!(!pids.into_iter().any(is_there));
+}
+
+#[tokio::test]
+async fn source_that_overflows_the_parser_ends_its_builder_alone() {
+    let pool = pool().await;
+    // None of these has a bracket that could be counted.
+    let chains = ["!".repeat(3_000_000), "x=>".repeat(1_000_000), "a?b:".repeat(1_000_000)];
+    for chain in chains {
+        let refused = try_build(&pool, &format!("export const handler = {chain}1;")).await.err();
+        assert!(matches!(refused, Some(BuildError::Rejected(_))), "{refused:?}");
+    }
+    let code = function(&pool, "export const handler = () => 'fine';").await;
+    assert_eq!(result(&run(&pool, &code, "{}").await), json!("fine"));
 }

@@ -8,7 +8,9 @@ mod images;
 mod modules;
 mod outcome;
 mod secret;
+mod packages;
 mod support;
+mod typescript;
 
 use sublet_model::Outcome;
 

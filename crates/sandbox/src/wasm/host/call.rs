@@ -3,7 +3,7 @@
 //! Each is a pure function of its request and of what the same attempt asked before; none opens, connects or waits, and a
 //! request is short enough that the thread is free again within about a millisecond. Requests are hostile input.
 
-use super::fetch;
+use super::{fetch, files};
 
 /// Bytes of one request: the prelude cuts what is longer.
 pub(super) const REQUEST_BYTES_MAX: usize = 1 << 20;
@@ -22,6 +22,8 @@ pub(in crate::wasm) enum Phase {
 #[derive(Default)]
 pub(in crate::wasm) struct CallState {
     pub(super) fetch: fetch::Calls,
+    /// Of a build only.
+    pub(super) files: Option<files::Files>,
 }
 
 impl CallState {
@@ -62,6 +64,7 @@ pub(super) fn call(operation: i32, context: &mut CallContext<'_>, request: &[u8]
     }
     let answer = match operation {
         100..=119 => fetch::call(operation, context, request),
+        120..=129 => files::call(operation, context, request),
         _ => Err(CallError::new("TypeError", "the host has no such operation")),
     };
     match answer {

@@ -6,10 +6,12 @@
 
 mod call;
 mod fetch;
+mod files;
 mod mailbox;
 
 pub(super) use call::Phase;
 pub(crate) use fetch::Outgoing;
+pub(super) use files::Files;
 pub(super) use mailbox::Mailbox;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -111,6 +113,11 @@ impl Host {
             memory_bytes: allowance.memory_bytes,
             result_bytes: allowance.result_bytes,
         }
+    }
+
+    /// What is to be evaluated, for the guest to ask for.
+    pub(super) fn give_package(&mut self, files: Files) {
+        self.calls.files = Some(files);
     }
 
     /// The next call's input: the parts with a zero byte between two.

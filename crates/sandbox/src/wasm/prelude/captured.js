@@ -17,11 +17,13 @@ const indexOf = uncurried(String.prototype.indexOf);
 const lastIndexOf = uncurried(String.prototype.lastIndexOf);
 const startsWith = uncurried(String.prototype.startsWith);
 const endsWith = uncurried(String.prototype.endsWith);
+const charCodeAt = uncurried(String.prototype.charCodeAt);
 const trim = uncurried(String.prototype.trim);
 const dateToISOString = uncurried(Date.prototype.toISOString);
 const regExpToString = uncurried(RegExp.prototype.toString);
 const mapEntries = uncurried(Map.prototype.forEach);
 const setEntries = uncurried(Set.prototype.forEach);
+const promiseThen = uncurried(Promise.prototype.then);
 const weakGet = uncurried(WeakMap.prototype.get);
 const weakSet = uncurried(WeakMap.prototype.set);
 

@@ -19,6 +19,7 @@ function framesOf(error) {
     if (!endsWith(line, "(native)")) own = count;
   }
   frames.length = own;
+  traceBack(frames);
   return frames;
 }
 

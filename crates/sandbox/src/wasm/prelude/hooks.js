@@ -5,22 +5,16 @@ let handler, env, secretRead;
 globalThis.global = globalThis;
 defineProperty(globalThis, "global", { enumerable: false });
 
-// { files, layers, environment, secret_names, handler: [module, export] } → nothing, with the handler found and its module evaluated.
+// { layers, environment, secret_names, handler: [key, export] } → nothing, with the handler found and its module evaluated.
 async function build(request) {
-  const keys = ownKeys(request.files);
-  for (let i = 0; i < keys.length; i++) files[keys[i]] = request.files[keys[i]];
   for (let i = 0; i < request.layers.length; i++) layers[request.layers[i]] = true;
   env = request.environment;
   for (let i = 0; i < request.secret_names.length; i++) withhold(request.secret_names[i]);
   globalThis.process = { env };
   defineProperty(globalThis, "process", { enumerable: false });
 
-  const [path, name] = request.handler;
-  const key = findFile(join("", path));
-  if (key === undefined || endsWith(key, ".json")) {
-    throw failure("Runtime.ImportModuleError", `the handler's file '${path}' (.js, .mjs or .cjs) is not in the package`);
-  }
-  const namespace = isEsModule(key) ? await host.import(key) : requireKey(key);
+  const [key, name] = request.handler;
+  const namespace = await evaluate(key);
   let found = namespace;
   const parts = cut(name, ".");
   for (let i = 0; i < parts.length; i++) found = found?.[parts[i]];
@@ -33,6 +27,7 @@ async function build(request) {
   // Also where the code caught it.
   if (secretRead !== undefined) throw secretRead;
   handler = found;
+  bringInLate();
   building = false;
   return "null";
 }

@@ -1,14 +1,26 @@
 // A package's files as modules: ES modules, CommonJS and JSON. A file's key is its path in the package; a layer's files
-// are under `/opt/NAME/`. The C side calls `resolve` and `load`.
-const ENDINGS = ["", ".js", ".mjs", ".cjs", ".json"];
-const INDEXES = ["/index.js", "/index.mjs", "/index.cjs", "/index.json"];
+// are under `/opt/NAME/`, modules of the runtime itself under `node:`. The C side calls `resolve` and `load`.
+//
+// While the package is evaluated, the host is asked file by file (crates/sandbox/src/wasm/host/files.rs): it knows which
+// file a specifier means and what is in it as JavaScript. What the handler may ask for later, by names that are written out
+// in the code, is brought in at the end, for then there is no package any more.
+const RESOLVE = 120, FILE = 121, SOURCE_MAP = 122, LATE = 123;
+const ESM = "m", COMMONJS = "c", JSON_FILE = "j";
+const ENDINGS = ["", ".js", ".mjs", ".cjs", ".json", ".ts", ".mts", ".cts"];
 // Two lines of its own, which `host.script` does not count.
 const OPENING = "(function (exports, require, module, __filename, __dirname) {\n\n";
-let files = { __proto__: null };
+// What asks in the name of `require` for an ES module, and what it hands the module's namespace to.
+const BRIDGE = "sublet:require:", HANDOVER = "sublet:handover";
 let layers = { __proto__: null };
-const manifests = { __proto__: null };
-const modules = { __proto__: null };
-const compiled = { __proto__: null };
+// By key: what a file is, and its text until it is evaluated.
+const kinds = { __proto__: null }, texts = { __proto__: null };
+// CommonJS and JSON, by key, as `require.cache`; what the runtime's own modules export.
+const modules = { __proto__: null }, builtin = { __proto__: null };
+// By key: { "i" or "r" and a specifier: key }, for the handler.
+let links = { __proto__: null };
+// ES modules that were required, by key.
+const namespaces = { __proto__: null };
+let handedOver;
 
 function directoryOf(key) {
   const at = lastIndexOf(key, "/");
@@ -22,121 +34,105 @@ function join(directory, path) {
   let depth = 0;
   for (let i = 0; i < parts.length; i++) {
     if (parts[i] === "..") depth = depth > 0 ? depth - 1 : 0;
-    else if (parts[i] !== "" && parts[i] !== ".") kept[depth++] = parts[i];
+    else if (parts[i] !== "" && parts[i] !== ".") defineProperty(kept, depth++, { value: parts[i], writable: true, configurable: true });
   }
   let text = startsWith(directory === "" ? path : directory, "/") ? "/" : "";
   for (let i = 0; i < depth; i++) text += i === 0 ? kept[i] : `/${kept[i]}`;
   return text;
 }
 
-function manifestOf(directory) {
-  const key = directory === "" ? "package.json" : `${directory}/package.json`;
-  if (!(key in files)) return undefined;
-  return manifests[key] ??= parseJson(key) ?? {};
-}
-
-function parseJson(key) {
+function parseJson(key, text) {
   try {
-    return parse(files[key]);
+    return parse(text);
   } catch (error) {
     throw failure("SyntaxError", `${key} is not JSON: ${error.message}`, `at ${key}:1:1`);
   }
 }
 
-function findFile(path) {
-  for (let i = 0; i < ENDINGS.length; i++) if (path !== "" && path + ENDINGS[i] in files) return path + ENDINGS[i];
-  const manifest = manifestOf(path);
-  const entry = manifest && entryOf(manifest);
-  if (typeof entry === "string") {
-    const found = findInside(join(path, entry));
-    if (found !== undefined) return found;
-  }
-  return findInside(path, true);
+// `node:util` for `util` and `node:util`, if the runtime has it and no layer of the operator's is called so.
+function builtinOf(specifier) {
+  if (typeof builtins === "undefined") return undefined;
+  const name = startsWith(specifier, "node:") ? slice(specifier, 5) : specifier in layers ? "" : specifier;
+  return getOwnPropertyDescriptor(builtins, name) === undefined ? undefined : `node:${name}`;
 }
 
-function findInside(path, indexOnly) {
-  for (let i = 0; !indexOnly && i < ENDINGS.length; i++) if (path + ENDINGS[i] in files) return path + ENDINGS[i];
-  const prefix = path === "" ? 1 : 0;
-  for (let i = 0; i < INDEXES.length; i++) {
-    const key = path + slice(INDEXES[i], prefix);
-    if (key in files) return key;
+// `how`: "i" for import, "r" for require.
+function locate(how, base, specifier) {
+  const own = builtinOf(specifier);
+  if (own !== undefined) return own;
+  if (!building) {
+    const known = links[base]?.[how + specifier] ?? guess(base, specifier);
+    if (known !== undefined) return known;
+    throw missing(`cannot find module '${specifier}': it is not in the package, or nothing named it when the package was deployed`);
   }
+  const answer = host.ask(RESOLVE, `${how}${base}\0${specifier}`);
+  if (startsWith(answer, "+")) return slice(answer, 1);
+  const [place, message] = cut(slice(answer, 1), "\0");
+  throw missing(message, place);
+}
+
+// A computed path, among the files that were brought in.
+function guess(base, specifier) {
+  let path;
+  if (startsWith(specifier, "./") || startsWith(specifier, "../")) path = join(directoryOf(base), specifier);
+  else if (startsWith(specifier, "/opt/")) path = join("", specifier);
+  else if (startsWith(specifier, "file:///")) path = join("", slice(specifier, startsWith(specifier, "file:///opt/") ? 7 : 8));
+  else return undefined;
+  for (let i = 0; i < ENDINGS.length; i++) if (path + ENDINGS[i] in kinds) return path + ENDINGS[i];
+  for (let i = 1; i < ENDINGS.length; i++) if (`${path}/index${ENDINGS[i]}` in kinds) return `${path}/index${ENDINGS[i]}`;
+  if (endsWith(path, "js") && `${slice(path, 0, -2)}ts` in kinds) return `${slice(path, 0, -2)}ts`;
   return undefined;
 }
 
-// The file that stands for a package: `exports` for its root, in the forms that packages use most, else `main`.
-function entryOf(manifest) {
-  let entry = manifest.exports;
-  if (typeof entry === "object" && entry !== null && "." in entry) entry = entry["."];
-  while (typeof entry === "object" && entry !== null) entry = entry.import ?? entry.default ?? entry.require;
-  return entry ?? manifest.main;
-}
-
-function find(base, specifier) {
-  if (startsWith(specifier, "./") || startsWith(specifier, "../") || specifier === "." || specifier === "..") {
-    return findFile(join(directoryOf(base), specifier));
-  }
-  if (startsWith(specifier, "/")) return findFile(join("", specifier));
-  const scope = startsWith(specifier, "@") ? indexOf(specifier, "/") + 1 : 0;
-  const end = indexOf(specifier, "/", scope);
-  const name = end < 0 ? specifier : slice(specifier, 0, end);
-  if (name in layers) return findFile(join(`/opt/${name}`, end < 0 ? "" : slice(specifier, end + 1)));
-  for (let directory = directoryOf(base); ; directory = directoryOf(directory)) {
-    const found = findFile(join(directory, `node_modules/${specifier}`));
-    if (found !== undefined || directory === "") return found;
-  }
-}
-
-function missing(base, specifier) {
-  const error = failure("Runtime.ImportModuleError", startsWith(specifier, "node:")
-    ? `module '${specifier}' does not exist in this runtime`
-    : `cannot find module '${specifier}'`);
+function missing(message, place) {
+  const error = failure("Runtime.ImportModuleError", message, place ? `at ${place}` : undefined);
   error.code = "MODULE_NOT_FOUND";
   return error;
 }
 
-// For `import`: the engine says only who asks for what, so the line is found by looking for the specifier.
+// For `import`, of both kinds.
 function resolve(base, specifier) {
-  if (base === "") return specifier;
-  const key = find(base, specifier);
-  if (key !== undefined) return key;
-  const error = missing(base, specifier);
-  const source = files[base];
-  if (source !== undefined) {
-    let at = indexOf(source, `"${specifier}"`);
-    if (at < 0) at = indexOf(source, `'${specifier}'`);
-    const before = cut(slice(source, 0, at < 0 ? 0 : at), "\n");
-    const frame = `at ${base}:${before.length}:${before[before.length - 1].length + 1}`;
-    weakSet(details, error, { type: "Runtime.ImportModuleError", frame });
-  }
-  throw error;
+  return base === "" || startsWith(base, "sublet:") ? specifier : locate("i", base, specifier);
 }
 
-// A file is an ES module by its ending, by its package's `type`, or because it does not parse as CommonJS.
-function isEsModule(key) {
-  if (endsWith(key, ".mjs")) return true;
-  if (endsWith(key, ".cjs")) return false;
-  for (let directory = directoryOf(key); ; directory = directoryOf(directory)) {
-    const type = manifestOf(directory)?.type;
-    if (type === "module") return true;
-    if (type === "commonjs") return false;
-    if (directory === "" || endsWith(directory, "/node_modules")) break;
+// What the file is; brings it in.
+function kindOf(key) {
+  if (!(key in kinds)) {
+    if (!building) throw missing(`cannot find module '${key}'`);
+    texts[key] = askForFile(key);
+    const map = host.ask(SOURCE_MAP, key);
+    if (map !== "") maps[key] = map;
   }
-  try {
-    compile(key);
-    return false;
-  } catch {
-    return true;
-  }
+  return kinds[key];
 }
 
-function compile(key) {
-  return compiled[key] ??= host.script(`${OPENING}${files[key]}\n})`, key);
+function askForFile(key) {
+  const answer = host.ask(FILE, key), kind = slice(answer, 0, 1);
+  if (kind === "!") {
+    const [place, message] = cut(slice(answer, 1), "\0");
+    throw failure("SyntaxError", message, `at ${place}`);
+  }
+  kinds[key] = kind;
+  return slice(answer, 1);
 }
 
+// Once: the engine keeps what it needs of it.
+function takeText(key) {
+  const text = texts[key] ?? askForFile(key);
+  delete texts[key];
+  return text;
+}
+
+// The text of an ES module, or an object of what anything else exports.
 function load(key) {
-  if (endsWith(key, ".json")) return { __proto__: null, default: parseJson(key) };
-  if (isEsModule(key)) return files[key];
+  if (key === HANDOVER) return { __proto__: null, put: (namespace) => { handedOver = namespace; } };
+  if (startsWith(key, BRIDGE)) {
+    return `import { put } from "${HANDOVER}"; import * as namespace from ${stringify(slice(key, BRIDGE.length))}; put(namespace);`;
+  }
+  if (!startsWith(key, "node:")) {
+    if (kindOf(key) === ESM) return takeText(key);
+    if (kindOf(key) === JSON_FILE) return { __proto__: null, default: requireKey(key) };
+  }
   const value = requireKey(key);
   const exports = { __proto__: null };
   if ((typeof value === "object" && value !== null) || typeof value === "function") {
@@ -146,18 +142,29 @@ function load(key) {
     }
   }
   exports.default = value;
+  exports["module.exports"] = value;
   return exports;
+}
+
+// → what the module exports: the one way in from the runtime's own code.
+async function evaluate(key) {
+  return kindOf(key) === ESM ? host.import(key) : requireKey(key);
 }
 
 function requireKey(key) {
   if (key in modules) return modules[key].exports;
-  if (!endsWith(key, ".json") && isEsModule(key)) {
-    throw failure("Runtime.ImportModuleError", `${key} is an ES module: use import, or await import(), instead of require`);
-  }
-  const module = modules[key] = { id: key, filename: key, loaded: false, exports: {} };
+  if (startsWith(key, "node:")) return (builtin[key] ??= { exports: builtins[slice(key, 5)]() }).exports;
+  const kind = kindOf(key);
+  if (kind === ESM) return requireEsModule(key);
+  const module = modules[key] = { id: key, path: directoryOf(key), filename: key, loaded: false, exports: {}, children: [], paths: [] };
   try {
-    if (endsWith(key, ".json")) module.exports = parseJson(key);
-    else apply(compile(key), module.exports, [module.exports, requireFrom(key), module, key, directoryOf(key)]);
+    const text = takeText(key);
+    if (kind === JSON_FILE) module.exports = parseJson(key, text);
+    else {
+      module.require = requireFrom(key);
+      const script = host.script(`${OPENING}${text}\n})`, key);
+      apply(script, module.exports, [module.exports, module.require, module, key, module.path]);
+    }
   } catch (error) {
     delete modules[key];
     throw error;
@@ -166,13 +173,38 @@ function requireKey(key) {
   return module.exports;
 }
 
+// An ES module without an `await` outside of functions is evaluated before `host.import` returns.
+function requireEsModule(key) {
+  if (key in namespaces) return namespaces[key];
+  handedOver = undefined;
+  const promise = host.import(BRIDGE + key);
+  const namespace = handedOver;
+  handedOver = undefined;
+  if (namespace === undefined) {
+    promiseThen(promise, undefined, () => {});
+    throw failure("Runtime.ImportModuleError", `the ES module ${key} cannot be required: it fails, or awaits something, at its top level; use import, or await import()`);
+  }
+  return namespaces[key] = "module.exports" in namespace ? namespace["module.exports"] : namespace;
+}
+
 function requireFrom(base) {
-  const locate = (specifier) => {
-    const key = find(base, GlobalString(specifier));
-    if (key === undefined) throw missing(base, GlobalString(specifier));
-    return key;
-  };
-  const require = (specifier) => requireKey(locate(specifier));
-  require.resolve = locate;
+  const find = (specifier) => locate("r", base, GlobalString(specifier));
+  const require = (specifier) => requireKey(find(specifier));
+  require.resolve = find;
+  require.cache = modules;
+  require.main = undefined;
   return require;
+}
+
+// When the package's top level has run: brings in what only the handler may ask for.
+function bringInLate() {
+  const late = parse(host.ask(LATE, undefined));
+  const keys = ownKeys(late.files);
+  for (let i = 0; i < keys.length; i++) {
+    const [kind, text, map] = late.files[keys[i]];
+    kinds[keys[i]] = kind;
+    texts[keys[i]] = text;
+    if (map !== null) maps[keys[i]] = map;
+  }
+  links = late.links;
 }

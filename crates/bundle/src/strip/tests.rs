@@ -1,0 +1,131 @@
+//! What comes out for what goes in; that it runs as meant is tested with the engine, in the sandbox crate.
+
+use crate::{ModuleKind, module};
+
+fn stripped(text: &str) -> String {
+    match module("a.ts", text.as_bytes(), None) {
+        Ok(module) => module.text,
+        Err(fault) => panic!("{fault}\n{text}"),
+    }
+}
+
+fn refused(text: &str) -> String {
+    module("a.ts", text.as_bytes(), None).map(|module| module.text).unwrap_err().to_string()
+}
+
+/// Without the spaces, which only keep places.
+fn tight(text: &str) -> String {
+    text.split_whitespace().collect()
+}
+
+#[track_caller]
+fn assert_alike(out: &str, expected: &str) {
+    assert_eq!(tight(out), tight(expected), "\n{out}");
+}
+
+#[test]
+fn types_are_blanked_where_they_stand() {
+    let cases = [
+        ("const a: number = 1;", "const a         = 1;"),
+        ("function f<T>(x: T, y?: string): T { return x!; }", "function f   (x   , y         )    { return x ; }"),
+        ("const f = async <T,>(x: T): Promise<T> => x as T;", "const f = async     (x   )             => x     ;"),
+        ("let a!: number;", "let a         ;"),
+        ("f<string>(1); new M<K, V>(); x satisfies Y;", "f        (1); new M      (); x            ;"),
+        ("const b = <any>c;", "const b =      c;"),
+        ("function f(this: Window, a: number) {}", "function f(              a        ) {}"),
+        ("try {} catch (e: unknown) {}", "try {} catch (e         ) {}"),
+        ("for (const x of y as string[]) {}", "for (const x of y            ) {}"),
+        ("class A<T> extends B<T> implements C, D<T> { }", "class A    extends B                       { }"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(stripped(text), expected);
+    }
+}
+
+#[test]
+fn statements_of_types_alone_are_gone_and_keep_their_neighbours_apart() {
+    let text = "const a = 1\ninterface X {\n  y: string;\n}\n[1].at(0)\ntype Y = X | string\ndeclare const z: number;\n\
+        declare module 'm' {}\nnamespace Only { export type T = 1 }\nabstract class Q { abstract m(): void; n?(): void; declare d: 1 }\n\
+        function over(a: string): void;\nfunction over(a: any) {}\nconst t = a as any\n(0)";
+    let out = stripped(text);
+    assert_eq!(out.lines().count(), text.lines().count());
+    assert_alike(&out, "const a = 1 ; [1].at(0) ; ; ; ; class Q { } ; function over(a ) {} const t = a ; (0)");
+}
+
+#[test]
+fn class_members_lose_their_modifiers_and_parameters_become_properties() {
+    let out = stripped(
+        "class A extends B {\n  private a = 1\n  public readonly ['b']?: string = 'x';\n  static s?: string; override c!: number;\n  \
+         constructor(private x: number, protected readonly y = 2, z?: string) {\n    super()\n  }\n  protected async m(): Promise<void> {}\n  [key: string]: unknown;\n}",
+    );
+    assert_alike(
+        &out,
+        "class A extends B { a = 1 ; ['b'] = 'x'; static s; c ; constructor( x , y = 2, z ) { super();this.x=x;this.y=y; } async m() {} }",
+    );
+}
+
+#[test]
+fn imports_that_only_types_use_are_gone() {
+    let out = stripped(
+        "import type { A } from './a';\nimport { B, type C, D } from './b';\nimport E, * as F from './c';\nimport G from './g';\n\
+         import './side';\nimport { Used } from './u';\nexport type { A } from './a';\nexport { type H, I } from './h';\n\
+         interface L {}\nexport { L, x };\nconst x: B = D(E), y = Used;\nexport default L;\n",
+    );
+    assert_alike(
+        &out,
+        "; import { D } from './b'; import E from './c'; ; import './side'; import { Used } from './u'; ; \
+         export { I } from './h'; ; export { x }; const x = D(E), y = Used; ;",
+    );
+}
+
+#[test]
+fn a_type_over_several_lines_does_not_part_an_arrow_from_its_parameters() {
+    let out = stripped(
+        "export const handler = async (event: E): Promise<{\n  ok: boolean;\n}> => {\n  return { ok: true };\n};",
+    );
+    assert_eq!(out.lines().count(), 5);
+    assert_alike(&out, "export const handler = async (event ) => { return { ok: true }; };");
+}
+
+#[test]
+fn enums_namespaces_and_import_equals_have_their_meaning() {
+    let out = stripped(
+        "enum A { X, Y = 5, Z, T = 'text', 'odd name' = Y << 1, L = 'abc'.length }\nexport const enum B { One = 1 }\ndeclare enum C { D }\n\
+         namespace N { export const one = 1; export function two() { return one; } const hidden = 3; }\nnamespace P.Q { export class R {} }\n",
+    );
+    assert_alike(
+        &out,
+        "var A;(function(A){ A[A[\"X\"]=0]=\"X\"; A[A[\"Y\"]=5]=\"Y\"; A[A[\"Z\"]=6]=\"Z\"; A[\"T\"]='text'; \
+         A[A[\"odd name\"]=10]=\"odd name\"; A[A[\"L\"]='abc'.length]=\"L\"; })(A||(A={})); \
+         export var B;(function(B){ B[B[\"One\"]=1]=\"One\"; })(B||(B={})); ; \
+         var N;(function(N){ const one = 1;;N.one=one; function two() { return one; };N.two=two; const hidden = 3; })(N||(N={})); \
+         var P;(function(P){var Q;(function(Q){ class R {};Q.R=R; })(Q||(Q={}));P.Q=Q;})(P||(P={}));",
+    );
+    assert_alike(&stripped("import x = require('x');\nexport = x;"), "const x = require('x'); module.exports = x;");
+    let module = module("a.ts", b"import x = require('x');\nexport = x;", None).unwrap();
+    assert_eq!(module.kind, ModuleKind::CommonJs);
+}
+
+#[test]
+fn what_needs_a_compiler_is_refused_with_its_place() {
+    let cases = [
+        ("\n@dec class A {}", "a.ts:2:1: decorators are not supported"),
+        ("class A { @dec m() {} }", "a.ts:1:11: decorators"),
+        ("namespace N { export let x = 1; }", "a namespace can export const"),
+        ("const a: = 1;", "a.ts:1:10:"),
+        ("let x = (1;\n", "a.ts:1:"),
+    ];
+    for (text, start) in cases {
+        let said = refused(text);
+        assert!(said.contains(start) && said.contains(" | "), "{said}");
+    }
+    let jsx = module("a.tsx", b"", None).unwrap_err().to_string();
+    assert!(jsx.contains("JSX"), "{jsx}");
+}
+
+#[test]
+fn deep_nesting_is_refused_and_not_parsed() {
+    for deep in ["(".repeat(100_000), "[".repeat(100_000), "{".repeat(100_000), "a<(".repeat(100_000)] {
+        assert!(refused(&deep).contains("deep"));
+    }
+}
