@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::conditions::{self, Target};
 use crate::manifest::{Manifest, PackageType};
@@ -52,7 +52,7 @@ pub struct Missing(pub String);
 pub struct Resolver<T> {
     tree: T,
     layers: Vec<String>,
-    manifests: RefCell<HashMap<String, Option<Rc<Manifest>>>>,
+    manifests: RefCell<HashMap<String, Option<Arc<Manifest>>>>,
 }
 
 impl<T: Tree> Resolver<T> {
@@ -225,7 +225,7 @@ impl<T: Tree> Resolver<T> {
     }
 
     /// The nearest manifest above a key, with its folder.
-    fn scope(&self, key: &str) -> Option<(String, Rc<Manifest>)> {
+    fn scope(&self, key: &str) -> Option<(String, Arc<Manifest>)> {
         let top = layer_folder(key).unwrap_or_default();
         let mut folder = directory(key);
         loop {
@@ -242,11 +242,11 @@ impl<T: Tree> Resolver<T> {
         }
     }
 
-    fn manifest(&self, folder: &str) -> Option<Rc<Manifest>> {
+    fn manifest(&self, folder: &str) -> Option<Arc<Manifest>> {
         if let Some(known) = self.manifests.borrow().get(folder) {
             return known.clone();
         }
-        let read = self.tree.read(&manifest_key(folder)).map(|bytes| Rc::new(Manifest::parse(&bytes)));
+        let read = self.tree.read(&manifest_key(folder)).map(|bytes| Arc::new(Manifest::parse(&bytes)));
         self.manifests.borrow_mut().insert(folder.to_owned(), read.clone());
         read
     }

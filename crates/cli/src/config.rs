@@ -3,6 +3,7 @@
 //! The default file is the reference and the source of the defaults at once, so it cannot rot.
 
 mod blame;
+mod egress;
 mod server;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use sublet_model::{PriceSheet, Size, unit::Millis};
 use toml::{Table, Value};
 
 use crate::master_key::Secrets;
+pub(crate) use egress::Egress;
 pub(crate) use server::{Metrics, Server};
 
 pub(crate) const DEFAULT: &str = include_str!("sublet.default.toml");
@@ -24,6 +26,7 @@ pub(crate) struct Config {
     pub(crate) server: Server,
     pub(crate) store: Store,
     pub(crate) sandbox: Sandbox,
+    pub(crate) egress: Egress,
     pub(crate) log: Log,
     pub(crate) secrets: Secrets,
     pub(crate) audit: Audit,
@@ -123,6 +126,7 @@ impl Config {
         self.server.validate()?;
         self.metrics.listen()?;
         self.secrets.validate()?;
+        self.egress.validate()?;
         if self.audit.retention < AUDIT_RETENTION_MIN {
             bail!("audit.retention must be at least {AUDIT_RETENTION_MIN}, not {}", self.audit.retention);
         }
@@ -199,6 +203,9 @@ mod tests {
             ("[store]\nretention = \"1s\"", "store.retention"),
             ("[audit]\nretention = \"1h\"", "audit.retention"),
             ("[sandbox]\nslots_per_worker = 0", "slots_per_worker"),
+            ("[egress]\ntimeout = \"0s\"", "egress.timeout"),
+            ("[egress]\nfetches = 0", "egress.fetches"),
+            ("[egress]\ninsecure_allow = [\"localhost:80\"]", "insecure_allow"),
             ("[tls]\n", "tls"),
         ] {
             let error = format!("{:#}", Config::parse(bad).unwrap_err());

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use sublet_engine::{Engine, EngineConfig, EngineParts, Tracing};
 use sublet_model::SystemClock;
+use sublet_sandbox::egress::Gateway;
 use sublet_sandbox::pool::{Pool, PoolConfig};
 use sublet_store::{CodeStore, Store};
 use sublet_store_sqlite::{SqliteOptions, SqliteStore};
@@ -45,6 +46,7 @@ impl Node {
             store: Arc::clone(&store),
             code,
             sandbox: Arc::clone(&pool) as Arc<_>,
+            gateway: Gateway::with(config.egress.gateway()),
             clock: Arc::new(SystemClock),
             random_seed: random_seed()?,
             keyring,

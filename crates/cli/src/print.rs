@@ -2,6 +2,7 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
+use sublet_model::EgressRule;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Printer {
@@ -64,6 +65,11 @@ pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
+        Value::Array(items) if items.iter().any(|item| item.get("host").is_some()) => {
+            let rules =
+                items.iter().map(|item| serde_json::from_value(item.clone()).map(|rule: EgressRule| rule.to_string()));
+            rules.map(|rule| rule.unwrap_or_default()).collect::<Vec<_>>().join(", ")
+        }
         other => other.to_string(),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use sublet_model::{Clock, DeliveryId, InvocationId, TenantId};
 use sublet_sandbox::Sandbox;
+use sublet_sandbox::egress::Gateway;
 use sublet_store::{CodeStore, Ownership, Store, Work, shard_of};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -28,6 +29,7 @@ pub(crate) struct Core {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) code: CodeStore,
     pub(crate) sandbox: Arc<dyn Sandbox>,
+    pub(crate) gateway: Gateway,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: EngineConfig,
     pub(crate) chance: Chance,

@@ -10,6 +10,7 @@ use sublet_model::{
     Timestamp, TraceContext,
 };
 use sublet_sandbox::Sandbox;
+use sublet_sandbox::egress::Gateway;
 use sublet_store::{
     Balance, CodeStore, DeliveryRecord, LayerRecord, MessageSelection, Page, QueueRecord, SecretPlace, SecretRecord,
     Selection, Store, TenantRecord, VersionRecord,
@@ -43,6 +44,8 @@ pub struct EngineParts {
     pub store: Arc<dyn Store>,
     pub code: CodeStore,
     pub sandbox: Arc<dyn Sandbox>,
+    /// What tenants' code reaches the outside through.
+    pub gateway: Gateway,
     pub clock: Arc<dyn Clock>,
     pub random_seed: u64,
     /// What tenants' secrets are sealed with.
@@ -84,7 +87,7 @@ impl Engine {
 
     /// The same, and hands the spans of what it does to a sink.
     pub async fn start_traced(parts: EngineParts, tracing: Tracing) -> Result<Engine, Error> {
-        let EngineParts { store, code, sandbox, clock, random_seed, keyring, config } = parts;
+        let EngineParts { store, code, sandbox, gateway, clock, random_seed, keyring, config } = parts;
         let now = clock.now();
         // First of all: from here on every earlier owner is fenced off.
         let ownership = store.acquire(config.node, now).await?;
@@ -119,6 +122,7 @@ impl Engine {
             store,
             code,
             sandbox,
+            gateway,
             clock,
             config,
         });

@@ -13,6 +13,7 @@ use sublet_model::{
 };
 use sublet_pattern::{EventView, Mismatch};
 use sublet_sandbox::Failure;
+use sublet_sandbox::egress::FetchRecord;
 use sublet_store::delivery::{DeliveryAttempt, DeliveryState};
 use sublet_store::{EventRecord, EventStatus, MessageRecord, MessageState, RejectReason};
 
@@ -137,6 +138,9 @@ pub struct AttemptExplained {
     pub usage: Usage,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// What its code asked of the world outside.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fetches: Vec<FetchRecord>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -342,6 +346,7 @@ impl Core {
                 waited_ms: end.started.since(free_since),
                 usage: end.usage,
                 failure: end.failure.and_then(|text| serde_json::from_slice(&text).ok()),
+                fetches: end.fetches.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default(),
             });
             free_since = end.ended;
         }

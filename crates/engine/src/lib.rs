@@ -21,6 +21,7 @@ mod deploy;
 mod directory;
 mod dispatch;
 mod drain;
+mod egress;
 mod engine;
 mod explain;
 mod identity;

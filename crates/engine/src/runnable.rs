@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use sublet_model::{Error, FunctionConfig, FunctionId, Name, TenantId, TraceContext, limit};
+use sublet_model::{EgressRule, Error, FunctionConfig, FunctionId, Name, TenantId, TraceContext, limit};
 use sublet_sandbox::{
     Attempt, AttemptContext, BuildError, BuildRequest, Code, Cordon, Failure, Image, Limits, SourceFile,
 };
@@ -23,6 +23,8 @@ const ENTRY_BYTES: usize = 2 * 1024;
 pub(crate) struct Runnable {
     pub(crate) version: u32,
     pub(crate) config: FunctionConfig,
+    /// `config`'s, to be shared by attempts.
+    pub(crate) egress: Arc<[EgressRule]>,
     code: Code,
     limits: Limits,
     /// With an empty request id.
@@ -144,6 +146,7 @@ impl Core {
         let runnable = Arc::new(Runnable {
             version: number,
             config: config.clone(),
+            egress: config.egress.clone().into(),
             limits: Limits {
                 wall: config.timeout.duration(),
                 cpu: config.cpu.duration(),

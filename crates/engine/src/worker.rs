@@ -16,6 +16,7 @@ use sublet_store::{
 };
 
 use crate::core::Core;
+use crate::egress::fetch_log;
 use crate::prepare::{Prepared, Runs};
 use crate::queue::TRY_AGAIN_AFTER;
 use crate::retry;
@@ -182,6 +183,8 @@ impl Core {
             Err(report) => return *report,
         };
         attempt.environment.append(&mut unsealed.environment);
+        let placeholders = std::mem::take(&mut unsealed.placeholders);
+        attempt.egress = Some(self.way_out(tenant, runnable, placeholders.into()).await);
         unsealed.redact(self.run_in_sandbox(attempt).await)
     }
 
@@ -336,6 +339,7 @@ pub(crate) fn attempt_end(report: &Report, version: u32, started: Timestamp, end
         result: report.result.clone(),
         failure,
         log: report.log.clone(),
+        fetches: fetch_log(&report.fetches),
     }
 }
 

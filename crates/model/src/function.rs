@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::egress::{self, EgressRule};
 use crate::error::Error;
 use crate::limit;
 use crate::name::Name;
@@ -111,6 +112,9 @@ pub struct FunctionConfig {
     /// Where its dead letters are put besides, unless a target says otherwise: the operator's to say.
     #[serde(default)]
     pub dead_letter: Option<DeadLetterTarget>,
+    /// Where its code may send requests, as far as the tenant's ceiling allows it too. Empty: nowhere.
+    #[serde(default)]
+    pub egress: Vec<EgressRule>,
 }
 
 fn default_runtime() -> Runtime {
@@ -147,6 +151,7 @@ impl Default for FunctionConfig {
             retry: None,
             destinations: Destinations::default(),
             dead_letter: None,
+            egress: Vec::new(),
         }
     }
 }
@@ -172,6 +177,7 @@ impl FunctionConfig {
         if self.layers.len() > limit::LAYERS_MAX {
             return Err(Error::invalid("layers", format!("names more than {} layers", limit::LAYERS_MAX)));
         }
+        egress::validate("egress", &self.egress, false)?;
         if let Some(retry) = &self.retry {
             retry.validate("retry")?;
         }

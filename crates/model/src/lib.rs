@@ -4,7 +4,9 @@
 //! Everything here is a pure value or a pure function. No I/O, no tokio, no SQL, no HTTP: time and randomness come in
 //! as arguments, so that a seeded simulation can own both.
 
+pub mod address;
 pub mod clock;
+pub mod egress;
 pub mod error;
 pub mod event;
 pub mod function;
@@ -24,6 +26,7 @@ pub mod unit;
 pub mod usage;
 
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use egress::{EgressPolicy, EgressRule};
 pub use error::{Error, ErrorKind};
 pub use event::{Envelope, EventInput};
 pub use function::{Destination, Destinations, FunctionConfig, Runtime};

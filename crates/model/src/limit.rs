@@ -51,6 +51,17 @@ pub const SECRET_HOSTS_MAX: usize = 20;
 /// Layers of one function.
 pub const LAYERS_MAX: usize = 5;
 
+/// Rules in a function's egress list, and in a tenant's ceiling.
+pub const EGRESS_RULES_MAX: usize = 64;
+/// Requests of one attempt: in all, and at once; further ones of the latter wait.
+pub const FETCHES_PER_ATTEMPT_MAX: u32 = 50;
+pub const FETCHES_AT_ONCE_MAX: usize = 8;
+/// Bytes of one attempt's requests and of the answers to them, in all, heads included.
+pub const FETCH_REQUEST_BYTES_MAX: u64 = 1024 * 1024;
+pub const FETCH_RESPONSE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Requests of one attempt that its record tells of.
+pub const FETCH_RECORDS_MAX: usize = 64;
+
 /// A function's wall deadline: least, usual, most.
 pub const TIMEOUT_MIN: Duration = Duration::from_millis(10);
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(3);

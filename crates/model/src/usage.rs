@@ -19,6 +19,12 @@ pub struct Usage {
     pub bytes_in: u64,
     /// Result and log handed out, in bytes.
     pub bytes_out: u64,
+    /// Requests that the code sent or tried to send.
+    #[serde(default)]
+    pub fetches: u64,
+    /// Bytes of those requests and of the answers to them.
+    #[serde(default)]
+    pub egress_bytes: u64,
 }
 
 impl Usage {
@@ -41,6 +47,8 @@ pub struct UsageSum {
     pub gb_us: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
+    pub fetches: u64,
+    pub egress_bytes: u64,
 }
 
 impl UsageSum {
@@ -55,6 +63,8 @@ impl UsageSum {
             gb_us: u64::try_from(usage.byte_microseconds() >> 30).unwrap_or(u64::MAX),
             bytes_in: usage.bytes_in,
             bytes_out: usage.bytes_out,
+            fetches: usage.fetches,
+            egress_bytes: usage.egress_bytes,
         }
     }
 
@@ -77,6 +87,8 @@ impl Add for UsageSum {
             gb_us: self.gb_us.saturating_add(other.gb_us),
             bytes_in: self.bytes_in.saturating_add(other.bytes_in),
             bytes_out: self.bytes_out.saturating_add(other.bytes_out),
+            fetches: self.fetches.saturating_add(other.fetches),
+            egress_bytes: self.egress_bytes.saturating_add(other.egress_bytes),
         }
     }
 }
@@ -97,6 +109,8 @@ pub struct PriceSheet {
     pub per_gb_second: u64,
     pub per_cpu_second: u64,
     pub per_gib_out: u64,
+    /// Of requests by tenant code and their answers, both ways together.
+    pub per_gib_egress: u64,
 }
 
 impl Default for PriceSheet {
@@ -108,6 +122,7 @@ impl Default for PriceSheet {
             per_gb_second: 17,
             per_cpu_second: 0,
             per_gib_out: 0,
+            per_gib_egress: 0,
         }
     }
 }
@@ -121,7 +136,8 @@ impl PriceSheet {
         let memory = u128::from(sum.gb_us) * u128::from(self.per_gb_second) * (1 << 30);
         let cpu = u128::from(sum.cpu_us) * u128::from(self.per_cpu_second) * (1 << 30);
         let out = u128::from(sum.bytes_out) * u128::from(self.per_gib_out) * 1_000_000;
-        u64::try_from((attempts + memory + cpu + out) / DENOMINATOR).unwrap_or(u64::MAX)
+        let egress = u128::from(sum.egress_bytes) * u128::from(self.per_gib_egress) * 1_000_000;
+        u64::try_from((attempts + memory + cpu + out + egress) / DENOMINATOR).unwrap_or(u64::MAX)
     }
 }
 
@@ -142,5 +158,7 @@ mod tests {
         let sum = UsageSum { attempts: 1_000_000, gb_us: 1_000_000_000, bytes_out: 1 << 30, ..UsageSum::default() };
         let sheet = PriceSheet { per_gib_out: 90_000, ..PriceSheet::default() };
         assert_eq!(sheet.cost_micros(&sum), 200_000 + 1_000 * 17 + 90_000);
+        let sum = UsageSum { egress_bytes: 3 << 29, ..UsageSum::default() };
+        assert_eq!(PriceSheet { per_gib_egress: 100_000, ..sheet }.cost_micros(&sum), 150_000);
     }
 }

@@ -140,6 +140,7 @@ fn request() -> BuildRequest {
         layers: Vec::new(),
         handler: ("index".into(), "handler".into()),
         environment: Default::default(),
+        secret_names: Vec::new(),
         memory_bytes: 128 << 20,
         timeout: Duration::from_secs(10),
     }

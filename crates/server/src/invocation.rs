@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sublet_model::{FunctionId, InvocationId, InvocationState, Name, Usage};
 use sublet_sandbox::Failure;
+use sublet_sandbox::egress::FetchRecord;
 use sublet_store::{AttemptRecord, InvocationFilter, InvocationRecord, Selection};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -17,7 +18,7 @@ use crate::body::Json;
 use crate::function::find;
 use crate::param::{Path, Query, page};
 use crate::problem::{FailureBody, Problem};
-use crate::schema::UsageSchema;
+use crate::schema::{FetchSchema, UsageSchema};
 
 /// Invocations named in one call.
 pub(crate) const SELECTED_MAX: usize = 1_000;
@@ -85,6 +86,9 @@ pub(crate) struct AttemptView {
     error: Option<FailureBody>,
     /// What it wrote by `console.*`.
     log: String,
+    /// What it asked of the world outside by `fetch`, refused requests among them; the first 64.
+    #[schema(value_type = Vec<FetchSchema>)]
+    fetches: Vec<FetchRecord>,
 }
 
 /// The names of a tenant's functions, each looked up once per answer.
@@ -142,6 +146,7 @@ impl TryFrom<AttemptRecord> for AttemptView {
             result: read(end.result.as_deref())?,
             error: error.map(FailureBody::from),
             log: String::from_utf8_lossy(&end.log).into_owned(),
+            fetches: read(end.fetches.as_deref())?.unwrap_or_default(),
         })
     }
 }

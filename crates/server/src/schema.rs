@@ -102,6 +102,51 @@ pub(crate) struct FunctionConfigSchema {
     pub(crate) retry: Option<RetryPolicySchema>,
     pub(crate) destinations: Option<DestinationsSchema>,
     pub(crate) dead_letter: Option<DeadLetterSchema>,
+    /// Where its code may send requests by `fetch`, as far as the tenant's own list allows it too; nowhere when left out.
+    /// At most 64.
+    pub(crate) egress: Option<Vec<EgressRuleSchema>>,
+}
+
+/// A place on the net that code may send requests to. Also written in short, as a text: `https://api.example.com/v1/`,
+/// `*.example.com`, `GET,HEAD https://example.com`.
+#[derive(ToSchema)]
+#[schema(as = EgressRule, example = json!({
+    "host": "api.example.com", "methods": ["GET", "POST"], "path": "/v1/"
+}))]
+pub(crate) struct EgressRuleSchema {
+    /// `https`, which is also what it is when left out, or `http`.
+    pub(crate) scheme: Option<String>,
+    /// A name or an address, or `*.example.com` for every name below it. A tenant's own list may say `*`: any name.
+    pub(crate) host: String,
+    /// Exactly this one; the scheme's when left out.
+    pub(crate) port: Option<u16>,
+    /// Any when left out.
+    pub(crate) methods: Option<Vec<String>>,
+    /// `/v1` is that path and all below it, `/v1/` all below it; any when left out.
+    pub(crate) path: Option<String>,
+}
+
+/// One request that code sent, or tried to send, by `fetch`.
+#[derive(ToSchema)]
+#[schema(as = Fetch, example = json!({
+    "method": "GET", "url": "https://api.example.com/v1/items?page", "status": 200, "bytes_out": 180, "bytes_in": 912,
+    "duration_us": 41250
+}))]
+pub(crate) struct FetchSchema {
+    pub(crate) method: String,
+    /// Without user name, fragment and the values of its query.
+    pub(crate) url: String,
+    pub(crate) status: Option<u16>,
+    /// Why it was refused or failed, as the code was told.
+    pub(crate) error: Option<String>,
+    /// It was not sent, or not on to where a redirect led: a list, an address or a quota forbids it.
+    pub(crate) refused: Option<bool>,
+    /// Redirects that were followed.
+    pub(crate) redirects: Option<u32>,
+    /// Heads included.
+    pub(crate) bytes_out: u64,
+    pub(crate) bytes_in: u64,
+    pub(crate) duration_us: u64,
 }
 
 /// What an attempt used: its ledger line.
@@ -118,6 +163,10 @@ pub(crate) struct UsageSchema {
     pub(crate) memory_limit_bytes: u64,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
+    /// Requests by `fetch`, refused ones among them.
+    pub(crate) fetches: u64,
+    /// Bytes of those requests and of their answers.
+    pub(crate) egress_bytes: u64,
 }
 
 /// An event as functions and webhooks see it: EventBridge's envelope with `tenant` beside it.
@@ -279,6 +328,7 @@ pub(crate) struct AttemptExplainedSchema {
     pub(crate) waited_ms: u64,
     pub(crate) usage: UsageSchema,
     pub(crate) failure: Option<crate::problem::FailureBody>,
+    pub(crate) fetches: Option<Vec<FetchSchema>>,
 }
 
 #[derive(ToSchema)]
@@ -307,7 +357,8 @@ pub(crate) struct MessageExplainedSchema {
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
-    use sublet_model::{FunctionConfig, RetryPolicy, Usage};
+    use sublet_model::{EgressRule, FunctionConfig, RetryPolicy, Usage};
+    use sublet_sandbox::egress::FetchRecord;
 
     use super::*;
 
@@ -331,6 +382,20 @@ mod tests {
         assert_eq!(described::<FunctionConfigSchema>(), written(FunctionConfig::default()));
         assert_eq!(described::<DestinationsSchema>(), written(FunctionConfig::default().destinations));
         assert_eq!(described::<UsageSchema>(), written(Usage::default()));
+        let rule = r#"{"host": "a.test", "port": 8443, "methods": ["GET"], "path": "/"}"#;
+        assert_eq!(described::<EgressRuleSchema>(), written(serde_json::from_str::<EgressRule>(rule).unwrap()));
+        let fetch = FetchRecord {
+            method: "GET".to_owned(),
+            url: "https://a.test/".to_owned(),
+            status: Some(200),
+            error: Some("fetch failed".to_owned()),
+            refused: true,
+            redirects: 1,
+            bytes_out: 0,
+            bytes_in: 0,
+            duration_us: 0,
+        };
+        assert_eq!(described::<FetchSchema>(), written(fetch));
         let attempt = sublet_store::DeliveryAttempt {
             at: sublet_model::Timestamp::ZERO,
             status: None,

@@ -1,9 +1,11 @@
 //! `/v1/tenants`: who there is, and what each may use.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sublet_model::Quota;
+use sublet_model::{EgressRule, Quota};
 use sublet_store::{Balance, TenantRecord, TenantSpec, TenantStatus};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -14,6 +16,7 @@ use crate::auth::{AppState, Operator, TenantAdmin, TenantScope};
 use crate::body::{Json, JsonOrDefault};
 use crate::param::{PageQuery, Query};
 use crate::problem::Problem;
+use crate::schema::EgressRuleSchema;
 
 /// Bytes of a tenant's attributes as JSON.
 const ATTRIBUTES_BYTES_MAX: usize = 16 * 1024;
@@ -43,6 +46,10 @@ pub(crate) struct TenantBody {
     /// The operator's own labels. Replaced as a whole.
     #[schema(value_type = Option<Object>)]
     attributes: Option<Map<String, Value>>,
+    /// Where its functions may send requests at most; nowhere by default. A function's own list must allow a request
+    /// besides. Replaced as a whole.
+    #[schema(value_type = Option<Vec<EgressRuleSchema>>)]
+    egress: Option<Vec<EgressRule>>,
 }
 
 /// Counts are of attempts in flight, but for `backlog` and `invoke_slots`.
@@ -93,6 +100,7 @@ impl TenantBody {
             },
             quota: self.quota.map_or_else(|| base.quota.clone(), |quota| quota.over(&base.quota)),
             attributes,
+            egress: self.egress.map_or(base.egress, Arc::from),
         })
     }
 }
@@ -102,7 +110,7 @@ impl TenantBody {
 #[schema(example = json!({
     "id": "ten_01k8w3c5d7f9g", "name": "acme", "status": "active",
     "quota": {"floor": 0, "ceiling": 8, "weight": 100, "backlog": 1000000, "invoke_slots": 4, "invoke_reserved": 0},
-    "attributes": {"plan": "gold"}, "created": "2026-01-31T09:30:00Z"
+    "attributes": {"plan": "gold"}, "egress": [{"scheme": "https", "host": "api.example.com"}], "created": "2026-01-31T09:30:00Z"
 }))]
 pub(crate) struct TenantView {
     /// `ten_…`
@@ -112,6 +120,8 @@ pub(crate) struct TenantView {
     quota: QuotaView,
     #[schema(value_type = Object)]
     attributes: Map<String, Value>,
+    #[schema(value_type = Vec<EgressRuleSchema>)]
+    egress: Arc<[EgressRule]>,
     created: String,
 }
 
@@ -137,6 +147,7 @@ impl From<&TenantRecord> for TenantView {
             },
             quota: QuotaView { floor, ceiling, weight, backlog, invoke_slots, invoke_reserved },
             attributes: record.spec.attributes.clone(),
+            egress: record.spec.egress.clone(),
             created: record.created.to_string(),
         }
     }
@@ -158,8 +169,8 @@ async fn put_tenant(
     admin: TenantAdmin,
     JsonOrDefault(body): JsonOrDefault<TenantBody>,
 ) -> Result<(StatusCode, axum::Json<TenantView>), Problem> {
-    let base = TenantSpec { status: TenantStatus::Active, quota: Quota::default(), attributes: Map::new() };
-    let (record, is_new) = admin.engine().registry().put_tenant(&admin.name, body.over(base)?).await?;
+    let spec = body.over(TenantSpec::default())?;
+    let (record, is_new) = admin.engine().registry().put_tenant(&admin.name, spec).await?;
     Ok(put(TenantView::from(record.as_ref()), is_new))
 }
 

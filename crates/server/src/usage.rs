@@ -82,7 +82,8 @@ struct UsageItem {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "attempts": 1200, "succeeded": 1190, "failed": 10, "wall_us": 480000, "cpu_us": 410000,
-    "memory_peak_bytes": 4194304, "gb_seconds": 0.06, "bytes_in": 240000, "bytes_out": 96000, "cost_micros": 241
+    "memory_peak_bytes": 4194304, "gb_seconds": 0.06, "bytes_in": 240000, "bytes_out": 96000, "fetches": 40,
+    "egress_bytes": 81920, "cost_micros": 241
 }))]
 struct UsageNumbers {
     attempts: u64,
@@ -95,6 +96,10 @@ struct UsageNumbers {
     gb_seconds: f64,
     bytes_in: u64,
     bytes_out: u64,
+    /// Requests by `fetch`, refused ones among them.
+    fetches: u64,
+    /// Bytes of those requests and of their answers.
+    egress_bytes: u64,
     /// In millionths of the currency's unit.
     cost_micros: u64,
 }
@@ -111,6 +116,8 @@ impl UsageNumbers {
             gb_seconds: sum.gb_seconds(),
             bytes_in: sum.bytes_in,
             bytes_out: sum.bytes_out,
+            fetches: sum.fetches,
+            egress_bytes: sum.egress_bytes,
             cost_micros: prices.cost_micros(sum),
         }
     }

@@ -145,10 +145,12 @@ impl Generator {
                     memory_limit_bytes: 128 << 20,
                     bytes_in: 300,
                     bytes_out: 75,
+                    ..Usage::default()
                 },
                 result: Some(self.result.clone()),
                 failure: None,
                 log: self.log.clone(),
+                fetches: None,
             },
             next: Next::Succeed,
             announce: true,

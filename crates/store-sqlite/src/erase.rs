@@ -34,7 +34,9 @@ pub(crate) fn delete_tenant(batch: &mut Batch<'_, '_>, name: &Name, now: Timesta
         for sql in [
             format!("UPDATE event_{hour} SET body = x'', identity = NULL WHERE tenant = ?"),
             format!("DELETE FROM input_{hour} WHERE tenant = ?"),
-            format!("UPDATE attempt_{hour} SET result = NULL, failure = NULL, log = NULL WHERE tenant = ?"),
+            format!(
+                "UPDATE attempt_{hour} SET result = NULL, failure = NULL, log = NULL, fetch_log = NULL WHERE tenant = ?"
+            ),
         ] {
             batch.conn.execute(&sql, [raw])?;
         }

@@ -25,6 +25,11 @@ pub(crate) struct Hot<'c> {
     hours: HashMap<Hour, HourTables<'c>, BuildIdHasher>,
 }
 
+/// In tables of earlier programs they stand in another order.
+const ATTEMPT_COLUMNS: &str = "id, tenant, function, invocation, number, version, outcome, started, ended, wall_us, \
+     cpu_us, memory_peak_bytes, memory_limit_bytes, bytes_in, bytes_out, fetches, egress_bytes, result, failure, log, \
+     fetch_log";
+
 /// The inserts into one hour's tables.
 pub(crate) struct HourTables<'c> {
     pub(crate) event: Statement<'c>,
@@ -70,8 +75,9 @@ impl<'c> Hot<'c> {
         let conn = self.conn;
         Ok(HourTables {
             event: conn.prepare(&format!("INSERT INTO event_{hour} VALUES (?,?,?,?,?,?,?,?,?)"))?,
-            attempt: conn
-                .prepare(&format!("INSERT INTO attempt_{hour} VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"))?,
+            attempt: conn.prepare(&format!(
+                "INSERT INTO attempt_{hour} ({ATTEMPT_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+            ))?,
             invocation: conn.prepare(&format!("INSERT INTO invocation_{hour} VALUES (?,?,?,?,?,?,?,?,?,?,?)"))?,
             delivery: conn.prepare(&format!("INSERT INTO delivery_{hour} VALUES (?,?,?,?,?,?,?)"))?,
             input: conn.prepare(&format!("INSERT INTO input_{hour} VALUES (?,?,?)"))?,

@@ -111,7 +111,7 @@ impl LedgerMemory {
 }
 
 const SELECT_LINE: &str = "SELECT id, tenant, function, ended, outcome, wall_us, cpu_us, memory_peak_bytes, \
-     memory_limit_bytes, bytes_in, bytes_out";
+     memory_limit_bytes, bytes_in, bytes_out, fetches, egress_bytes";
 
 /// The ledger line that an attempt row is.
 fn line_of(row: &Row<'_>) -> Outcome<(i64, LedgerKey, UsageSum)> {
@@ -125,7 +125,7 @@ fn line_of(row: &Row<'_>) -> Outcome<(i64, LedgerKey, UsageSum)> {
     Ok((row.get(0)?, key, UsageSum::of(&usage, succeeded)))
 }
 
-/// Six columns in the order of the attempt tables.
+/// Eight columns in the order of the attempt tables.
 pub(crate) fn usage_at(row: &Row<'_>, first: usize) -> Outcome<Usage> {
     Ok(Usage {
         wall_us: counter_of(row, first)?,
@@ -134,6 +134,8 @@ pub(crate) fn usage_at(row: &Row<'_>, first: usize) -> Outcome<Usage> {
         memory_limit_bytes: counter_of(row, first + 3)?,
         bytes_in: counter_of(row, first + 4)?,
         bytes_out: counter_of(row, first + 5)?,
+        fetches: counter_of(row, first + 6)?,
+        egress_bytes: counter_of(row, first + 7)?,
     })
 }
 
@@ -144,10 +146,10 @@ struct SumRow {
 
 /// The row of one key.
 const SELECT_SUM: &str = "SELECT upto, attempts, succeeded, failed, wall_us, cpu_us, memory_peak_bytes, gb_us, \
-     bytes_in, bytes_out FROM usage_sum WHERE tenant = ? AND hour = ? AND function = ?";
+     bytes_in, bytes_out, fetches, egress_bytes FROM usage_sum WHERE tenant = ? AND hour = ? AND function = ?";
 
-const SUM_COLUMNS: &str =
-    "upto, attempts, succeeded, failed, wall_us, cpu_us, memory_peak_bytes, gb_us, bytes_in, bytes_out";
+const SUM_COLUMNS: &str = "upto, attempts, succeeded, failed, wall_us, cpu_us, memory_peak_bytes, gb_us, bytes_in, \
+     bytes_out, fetches, egress_bytes";
 
 fn sum_at(row: &Row<'_>, first: usize) -> Outcome<SumRow> {
     let sum = UsageSum {
@@ -160,6 +162,8 @@ fn sum_at(row: &Row<'_>, first: usize) -> Outcome<SumRow> {
         gb_us: counter_of(row, first + 7)?,
         bytes_in: counter_of(row, first + 8)?,
         bytes_out: counter_of(row, first + 9)?,
+        fetches: counter_of(row, first + 10)?,
+        egress_bytes: counter_of(row, first + 11)?,
     };
     Ok(SumRow { upto: row.get(first)?, sum })
 }
@@ -185,7 +189,8 @@ pub(crate) fn write_slice(conn: &Connection, memory: &mut LedgerMemory) -> Outco
     }
     let rows = memory.round.len().min(LEDGER_SLICE_ROWS);
     let mut select = conn.prepare_cached(SELECT_SUM)?;
-    let mut statement = conn.prepare_cached("INSERT OR REPLACE INTO usage_sum VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)")?;
+    let mut statement =
+        conn.prepare_cached("INSERT OR REPLACE INTO usage_sum VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")?;
     for (key, unwritten) in memory.round.iter().take(rows) {
         let before = sum_of(&mut select, key)?.map_or_else(UsageSum::default, |row| row.sum);
         let sum = before + unwritten.sum;
@@ -203,6 +208,8 @@ pub(crate) fn write_slice(conn: &Connection, memory: &mut LedgerMemory) -> Outco
             counter(sum.gb_us),
             counter(sum.bytes_in),
             counter(sum.bytes_out),
+            counter(sum.fetches),
+            counter(sum.egress_bytes),
         ])?;
     }
     if rows == memory.round.len() {

@@ -94,6 +94,8 @@ pub struct AttemptEnd {
     /// JSON text of Lambda's error object, otherwise.
     pub failure: Option<Bytes>,
     pub log: Bytes,
+    /// JSON text: what the code asked of the world outside; `None` when it asked for nothing.
+    pub fetches: Option<Bytes>,
 }
 
 /// Where the invocation goes after an attempt. `Fail` is for synchronous invokes alone.

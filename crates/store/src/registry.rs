@@ -1,8 +1,10 @@
 //! Who there is and what they set up: tenants, functions, versions, aliases, rules, webhooks, layers. Keys have their own part.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use sublet_model::{Error, FunctionConfig, FunctionId, Name, Quota, RuleId, RuleSpec, TenantId, Timestamp};
+use sublet_model::{EgressRule, Error, FunctionConfig, FunctionId, Name, Quota, RuleId, RuleSpec, TenantId, Timestamp};
 
 use crate::code::ObjectHash;
 use crate::page::{Listing, Page};
@@ -23,6 +25,21 @@ pub struct TenantSpec {
     pub quota: Quota,
     /// The operator's own labels.
     pub attributes: serde_json::Map<String, serde_json::Value>,
+    /// Where its functions may send requests at most. Empty: nowhere.
+    #[serde(default)]
+    pub egress: Arc<[EgressRule]>,
+}
+
+impl Default for TenantSpec {
+    /// An active tenant that its operator said nothing else of.
+    fn default() -> TenantSpec {
+        TenantSpec {
+            status: TenantStatus::Active,
+            quota: Quota::default(),
+            attributes: serde_json::Map::new(),
+            egress: Arc::default(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

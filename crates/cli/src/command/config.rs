@@ -149,6 +149,11 @@ fn check(config: &Config, env: impl Fn(&str) -> Option<String>, findings: &mut F
             .warnings
             .push("sandbox.insecure_no_jail: tenants' code runs without the operating system's confinement".to_owned());
     }
+    if !config.egress.insecure_allow.is_empty() {
+        findings
+            .warnings
+            .push("egress.insecure_allow: tenants' code may reach addresses of this machine's own networks".to_owned());
+    }
     if config.store.disk_reserve < RESERVE_LEAST {
         let given = config.store.disk_reserve;
         findings.warnings.push(format!(
@@ -263,6 +268,7 @@ mod tests {
         for (toml, named) in [
             ("[server]\ninsecure_plain_http = true".to_owned(), "server.insecure_plain_http"),
             ("[sandbox]\ninsecure_no_jail = true".to_owned(), "sandbox.insecure_no_jail"),
+            ("[egress]\ninsecure_allow = [\"127.0.0.1:80\"]".to_owned(), "egress.insecure_allow"),
             (format!("[store]\n{data}disk_reserve = \"1KiB\""), "store.disk_reserve"),
             (format!("[store]\n{data}retention = \"365d\""), "store.retention"),
             ("[server]\ndrain = \"0s\"".to_owned(), "server.drain"),

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use sublet_model::{Name, Size, unit::Millis};
 
-use super::{PageArgs, TenantArg, is_not_found};
+use super::{PageArgs, TenantArg, egress_list, is_not_found};
 use crate::client::{Client, ClientError};
 use crate::print::Printer;
 
@@ -75,6 +75,10 @@ pub(crate) struct ConfigArgs {
     /// A layer to import from; repeatable, replaces all
     #[arg(long = "layer")]
     layers: Vec<Name>,
+    /// Where its code may send requests, such as https://api.example.com/v1/ or *.example.com; repeatable, replaces all;
+    /// `none` for nowhere
+    #[arg(long)]
+    egress: Vec<String>,
 }
 
 impl ConfigArgs {
@@ -91,6 +95,7 @@ impl ConfigArgs {
         set("cpu", self.cpu.map(|t| json!(t)));
         set("memory", self.memory.map(|m| json!(m)));
         set("layers", (!self.layers.is_empty()).then(|| json!(self.layers)));
+        set("egress", egress_list(&self.egress));
         if !self.environment.is_empty() {
             let mut variables = Map::new();
             for text in &self.environment {
@@ -160,6 +165,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("layers", "layers"),
     ("environment", "environment"),
     ("secrets", "secrets"),
+    ("egress", "egress"),
     ("quarantined", "quarantined"),
     ("created", "created"),
 ];

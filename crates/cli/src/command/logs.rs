@@ -65,6 +65,9 @@ fn show(invocation: &Value) {
             cell(&attempt["version"]),
             cell(&attempt["outcome"])
         );
+        for fetch in attempt["fetches"].as_array().into_iter().flatten() {
+            println!("    {}", fetched(fetch));
+        }
         for line in attempt["log"].as_str().unwrap_or_default().lines() {
             println!("    {line}");
         }
@@ -74,5 +77,35 @@ fn show(invocation: &Value) {
                 println!("        {}", cell(frame));
             }
         }
+    }
+}
+
+/// `→ GET https://api.example.com/ 200, 41.2 ms, 1092 bytes`, or why there is no answer.
+fn fetched(fetch: &Value) -> String {
+    let asked = format!("→ {} {}", cell(&fetch["method"]), cell(&fetch["url"]));
+    if let Some(error) = fetch["error"].as_str() {
+        return format!("{asked}: {error}");
+    }
+    let took_ms = fetch["duration_us"].as_f64().unwrap_or(0.0) / 1e3;
+    let bytes = fetch["bytes_out"].as_u64().unwrap_or(0) + fetch["bytes_in"].as_u64().unwrap_or(0);
+    format!("{asked} {}, {took_ms:.1} ms, {bytes} bytes", cell(&fetch["status"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_one_line_with_its_status_or_its_error() {
+        let mut fetch = json!({
+            "method": "GET", "url": "https://a.test/", "status": 200, "bytes_out": 92, "bytes_in": 1000,
+            "duration_us": 41_234
+        });
+        assert_eq!(fetched(&fetch), "→ GET https://a.test/ 200, 41.2 ms, 1092 bytes");
+        fetch["error"] = "fetch refused: host `a.test` is not in this function's egress list".into();
+        assert!(
+            fetched(&fetch)
+                .ends_with("https://a.test/: fetch refused: host `a.test` is not in this function's egress list")
+        );
     }
 }

@@ -139,6 +139,15 @@ impl PageArgs {
     }
 }
 
+/// `--egress` as the API takes it: the rules as they are, for the server to read; `none` alone for nowhere.
+pub(crate) fn egress_list(given: &[String]) -> Option<Value> {
+    match given {
+        [] => None,
+        [one] if one == "none" => Some(Value::Array(Vec::new())),
+        rules => Some(Value::from(rules.to_vec())),
+    }
+}
+
 /// Text given on the command line: itself, `@file`, or `-` for standard input.
 pub(crate) fn text_argument(what: &str, text: &str) -> Result<String> {
     match text.strip_prefix('@') {

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use sublet_model::Name;
 
-use super::PageArgs;
+use super::{PageArgs, egress_list};
 use crate::client::Client;
 use crate::print::Printer;
 
@@ -18,6 +18,10 @@ pub(crate) enum Command {
         name: Name,
         #[command(flatten)]
         quota: QuotaArgs,
+        /// Where its functions may send requests at most, such as https://api.example.com/v1/, *.example.com or *; repeatable,
+        /// replaces all; `none` for nowhere
+        #[arg(long)]
+        egress: Vec<String>,
     },
     /// Show one tenant
     Get { name: Name },
@@ -77,13 +81,14 @@ const FIELDS: &[(&str, &str)] = &[
     ("weight", "quota.weight"),
     ("backlog", "quota.backlog"),
     ("invoke slots", "quota.invoke_slots"),
+    ("egress", "egress"),
     ("created", "created"),
 ];
 
 pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> Result<ExitCode> {
     match command {
-        Command::Put { name, quota } => {
-            let tenant = put(client, &name, quota.given()).await?;
+        Command::Put { name, quota, egress } => {
+            let tenant = put(client, &name, quota.given(), egress_list(&egress)).await?;
             printer.record(&tenant, FIELDS);
         }
         Command::Get { name } => printer.record(&client.get(&format!("/v1/tenants/{name}")).await?, FIELDS),
@@ -105,9 +110,15 @@ pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> 
 }
 
 /// Makes the tenant if it is not there; changes only what was given if it is.
-async fn put(client: &Client, name: &Name, quota: Map<String, Value>) -> Result<Value> {
+async fn put(client: &Client, name: &Name, quota: Map<String, Value>, egress: Option<Value>) -> Result<Value> {
     let path = format!("/v1/tenants/{name}");
-    let body = if quota.is_empty() { json!({}) } else { json!({"quota": quota}) };
+    let mut body = json!({});
+    if !quota.is_empty() {
+        body["quota"] = quota.into();
+    }
+    if let Some(egress) = egress {
+        body["egress"] = egress;
+    }
     match client.get(&path).await {
         Ok(_) => client.patch(&path, &body).await,
         Err(error) if super::is_not_found(&error) => client.put(&path, &body).await,

@@ -6,6 +6,6 @@ mod settings;
 mod tree;
 mod workspace;
 
-pub(crate) use gather::{Gathered, gather};
+pub(crate) use gather::gather;
 pub(crate) use ignore::Ignore;
 pub(crate) use settings::{FILES as SETTINGS_FILES, Settings};

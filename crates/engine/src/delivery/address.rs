@@ -1,9 +1,10 @@
 //! Where a webhook may lead. Private, loopback, link-local and metadata addresses are refused after resolution, unless
 //! the webhook names exactly that host and port.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use reqwest::Url;
+use sublet_model::address::is_public;
 use sublet_model::{Error, Millis};
 use sublet_store::WebhookSpec;
 
@@ -77,52 +78,4 @@ impl Destination {
 fn literal(host: &str) -> Option<IpAddr> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     bare.trim_end_matches('.').parse().ok()
-}
-
-/// Whether an address belongs to the internet at large.
-pub fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => is_public_v4(v4),
-        IpAddr::V6(v6) => is_public_v6(v6),
-    }
-}
-
-/// IANA's special-purpose registry, and 192.0.0.192, 169.254.169.254, 100.100.100.200 (metadata) within it.
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    !(a == 0
-        || a == 10
-        || a == 127
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 169 && b == 254)
-        || (a == 172 && (16..32).contains(&b))
-        || (a == 192 && b == 0 && (c == 0 || c == 2))
-        || (a == 192 && b == 88 && c == 99)
-        || (a == 192 && b == 168)
-        || (a == 198 && (b == 18 || b == 19))
-        || (a == 198 && b == 51 && c == 100)
-        || (a == 203 && b == 0 && c == 113)
-        || a >= 224)
-}
-
-/// Only global unicast (2000::/3), without the ranges in it that carry an IPv4 address or go nowhere.
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    let segments = address.segments();
-    if let Some(v4) = address.to_ipv4_mapped() {
-        return is_public_v4(v4);
-    }
-    // NAT64 reaches whatever IPv4 address is in its last 32 bits.
-    if segments[..6] == [0x64, 0xff9b, 0, 0, 0, 0] {
-        let [.., a, b, c, d] = address.octets();
-        return is_public_v4(Ipv4Addr::new(a, b, c, d));
-    }
-    let is_global_unicast = segments[0] & 0xe000 == 0x2000;
-    // 2001::/23 holds Teredo, ORCHID and their like; 2002::/16 is 6to4.
-    let is_special = match segments[0] {
-        0x2001 => segments[1] < 0x200 || segments[1] == 0xdb8,
-        0x2002 => true,
-        0x3fff => segments[1] < 0x1000,
-        _ => false,
-    };
-    is_global_unicast && !is_special
 }

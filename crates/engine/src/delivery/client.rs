@@ -7,10 +7,11 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, redirect};
+use sublet_model::address::is_public;
 use sublet_model::{Error, Millis, Timestamp, TraceContext};
 use sublet_store::WebhookRecord;
 
-use super::address::{Destination, is_public};
+use super::address::Destination;
 use super::schedule::Tried;
 use super::{retry_after, signature};
 

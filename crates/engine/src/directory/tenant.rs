@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sublet_model::{Error, Name, TenantId};
+use sublet_model::{Error, Name, TenantId, egress};
 use sublet_store::{Page, TenantRecord, TenantSpec};
 
 use super::{Change, Directory, Held, TENANTS_CACHED_MAX};
@@ -61,9 +61,10 @@ impl Directory {
         held.tenants.get(&name).filter(|record| record.id == id).cloned()
     }
 
-    /// Makes or replaces; `true` when it was made. Errors: `Invalid` with the field of the quota.
+    /// Makes or replaces; `true` when it was made. Errors: `Invalid` with the field.
     pub async fn put_tenant(&self, name: &Name, spec: TenantSpec) -> Result<(Arc<TenantRecord>, bool), Error> {
         spec.quota.validate()?;
+        egress::validate("egress", &spec.egress, true)?;
         let now = self.clock.now();
         let put = async {
             let (record, made) = self.store.put_tenant(name, spec, now).await?;

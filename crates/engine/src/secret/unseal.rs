@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sublet_model::{Error, FunctionId, HostPattern, Outcome, SecretUse, TenantId, Timestamp};
+use sublet_sandbox::egress::Placeholder;
 use sublet_sandbox::{Failure, Report};
 use sublet_store::SecretRecord;
 
@@ -23,14 +24,6 @@ const OPEN_FOR: Duration = Duration::from_secs(10);
 const OPEN_MAX: usize = 1_000;
 /// Random bytes of a placeholder.
 const TOKEN_BYTES: usize = 24;
-
-/// One secret of an attempt whose code holds a token of it.
-#[expect(dead_code, reason = "the egress gateway takes them")]
-pub(crate) struct Placeholder {
-    pub(crate) token: String,
-    pub(crate) value: String,
-    pub(crate) hosts: Vec<HostPattern>,
-}
 
 /// What one attempt gets.
 #[derive(Default)]

@@ -10,8 +10,9 @@ use sublet_engine::{Engine, EngineConfig, EngineParts, Keyring, MasterKey, Packa
 use sublet_model::{
     Clock, EventId, EventInput, FunctionConfig, Millis, Name, Outcome, Quota, RetryPolicy, RuleSpec, Timestamp, Usage,
 };
+use sublet_sandbox::egress::Gateway;
 use sublet_sandbox::{Attempt, Build, BuildError, BuildRequest, Failure, Image, Report, Sandbox, Unavailable};
-use sublet_store::{Bus, CodeStore, EventRecord, MemoryStore, Store, TenantRecord, TenantSpec, TenantStatus};
+use sublet_store::{Bus, CodeStore, EventRecord, MemoryStore, Store, TenantRecord, TenantSpec};
 
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_769_851_800_000);
 
@@ -109,6 +110,7 @@ impl Sandbox for Scripted {
             memory_limit_bytes: attempt.limits.memory_bytes,
             bytes_in: attempt.event.len() as u64,
             bytes_out: 2,
+            ..Usage::default()
         };
         let is_success = outcome == Outcome::Succeeded;
         Ok(Report {
@@ -151,7 +153,7 @@ pub(crate) fn rule(pattern: &str, targets: &str) -> RuleSpec {
 }
 
 pub(crate) fn active(quota: Quota) -> TenantSpec {
-    TenantSpec { status: TenantStatus::Active, quota, attributes: serde_json::Map::new() }
+    TenantSpec { quota, ..TenantSpec::default() }
 }
 
 /// An engine with its store and sandbox.
@@ -166,6 +168,22 @@ pub(crate) struct House {
 impl House {
     pub(crate) async fn new() -> House {
         House::with(Scripted::new(by_name), RuntimeClock::new()).await
+    }
+
+    /// A house whose code does what only its attempt can say.
+    pub(crate) async fn of_sandbox(sandbox: Arc<dyn Sandbox>, gateway: Gateway) -> (Engine, Arc<MemoryStore>) {
+        let store = MemoryStore::new();
+        let parts = EngineParts {
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            code: CodeStore::in_memory(),
+            sandbox,
+            gateway,
+            clock: RuntimeClock::new(),
+            random_seed: 7,
+            keyring: keyring(),
+            config: EngineConfig::default(),
+        };
+        (Engine::start(parts).await.unwrap(), store)
     }
 
     pub(crate) async fn with(sandbox: Arc<Scripted>, clock: Arc<dyn Clock>) -> House {
@@ -219,6 +237,7 @@ pub(crate) async fn start(
         store: Arc::clone(store) as Arc<dyn Store>,
         code: code.clone(),
         sandbox: Arc::clone(sandbox) as Arc<dyn Sandbox>,
+        gateway: Gateway::default(),
         clock: Arc::clone(clock),
         random_seed: 7 + u64::from(node),
         keyring: keyring(),

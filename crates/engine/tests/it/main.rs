@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod delivery;
+mod egress;
 mod explain;
 mod harness;
 mod invoke;

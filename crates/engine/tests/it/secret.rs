@@ -9,6 +9,7 @@ use sublet_engine::{
     SecretValue, Selector,
 };
 use sublet_model::{Error, ErrorKind, FunctionConfig, Outcome, Quota, SecretUse, Usage};
+use sublet_sandbox::egress::Gateway;
 use sublet_sandbox::{Attempt, Build, BuildError, BuildRequest, Image, Report, Sandbox, Unavailable};
 use sublet_store::{CodeStore, MemoryStore, Page, Registry, SecretPlace, Secrets, TenantRecord};
 
@@ -70,6 +71,7 @@ async fn engine_of(store: &Arc<MemoryStore>, sandbox: &Arc<Leaky>, code: CodeSto
         store: store.clone(),
         code,
         sandbox: sandbox.clone(),
+        gateway: Gateway::default(),
         clock: RuntimeClock::new(),
         random_seed: 7,
         keyring: Keyring::of(keys),

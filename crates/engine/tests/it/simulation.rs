@@ -21,6 +21,7 @@ use sublet_model::{
     QueueId, QueueSpec, Quota, RetryPolicy, Timestamp,
 };
 use sublet_sandbox::Sandbox;
+use sublet_sandbox::egress::Gateway;
 use sublet_store::memory::{Fault, Faults, Verb};
 use sublet_store::{
     Bus, CodeStore, InvocationFilter, Ledger, MemoryStore, Messages, Page, Queue, Registry, Selection, Store,
@@ -472,6 +473,7 @@ async fn owner(
         store: Arc::clone(store) as Arc<dyn Store>,
         code: code.clone(),
         sandbox: Arc::clone(sandbox) as Arc<dyn Sandbox>,
+        gateway: Gateway::default(),
         clock: Arc::clone(clock),
         random_seed,
         keyring: keyring(),

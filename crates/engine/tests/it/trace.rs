@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use sublet_engine::{Engine, EngineConfig, EngineParts, Span, SpanKind, SpanSink, Tracing};
 use sublet_model::{Destinations, EventInput, FunctionConfig, Quota, SystemClock, TraceContext};
+use sublet_sandbox::egress::Gateway;
 use sublet_store::{Bus, EventStatus, MemoryStore, Page, Store};
 use tokio::net::TcpListener;
 
@@ -103,6 +104,7 @@ async fn start_traced(house: &House, store: &Arc<MemoryStore>, kept: &Arc<Kept>,
         store: Arc::clone(store) as Arc<dyn Store>,
         code: house.code.clone(),
         sandbox: Arc::clone(&house.sandbox) as _,
+        gateway: Gateway::default(),
         clock: Arc::clone(&house.clock),
         random_seed: 77 + u64::from(node),
         keyring: keyring(),

@@ -1,9 +1,31 @@
-//! The way out of the sandbox: what a tenant's `fetch` asks for, and who answers it.
+//! What tenant code may ask of the world outside: the boundary [`Egress`], and the gateway behind it.
 //!
-//! A worker has no network. It hands each call to the server (see `pool/`), where an [`Egress`], made for one attempt of one
-//! function, decides whether and how it goes out. Everything in a [`FetchRequest`] is hostile input.
+//! A worker process has no network. A `fetch` of the code in it becomes a frame to the server, and the pool hands it to
+//! the attempt's [`Egress`], which answers in parts. [`Gateway`] is the real one: it asks nothing that the function's
+//! list and the operator's ceiling do not both allow, and reaches public addresses alone. See docs/egress.md.
+//!
+//! [`gateway`] is shared by all attempts, [`attempt`] is one attempt's door with its quotas and records, [`call`] one
+//! request with its redirects, [`hop`] one step of it · [`connection`] and [`pool`] · [`resolver`] · pure:
+//! [`header`], [`redirect`], [`placeholder`], [`record`].
 
-use std::time::Duration;
+mod attempt;
+mod call;
+mod connection;
+mod gateway;
+mod header;
+mod hop;
+mod meter;
+mod placeholder;
+mod pool;
+mod record;
+mod redirect;
+mod resolver;
+
+pub use attempt::Admission;
+pub use gateway::{Gateway, GatewayParts, GatewaySettings};
+pub use placeholder::Placeholder;
+pub use record::{EgressUsage, FetchRecord};
+pub use resolver::{Resolve, SystemResolver};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,7 +41,9 @@ pub const CHUNK_BYTES_MAX: usize = 64 * 1024;
 pub enum Redirect {
     #[default]
     Follow,
+    /// It is a failure.
     Error,
+    /// It is the answer.
     Manual,
 }
 
@@ -28,6 +52,7 @@ pub enum Redirect {
 pub struct FetchRequest {
     pub method: String,
     pub url: String,
+    /// In the order they are sent. A value's characters are bytes, as in the web's `Headers`.
     pub headers: Vec<(String, String)>,
     #[serde(default)]
     pub redirect: Redirect,
@@ -57,29 +82,6 @@ pub enum FetchPart {
     Failed(String),
 }
 
-/// One call, as the invocation's record tells of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FetchRecord {
-    pub method: String,
-    /// Without user name, password, and the values of its query.
-    pub url: String,
-    /// HTTP status, when there was an answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
-    /// Why there was none, in the tenant's words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    pub bytes_out: u64,
-    pub bytes_in: u64,
-    pub duration_us: u64,
-}
-
-impl FetchRecord {
-    pub fn duration(&self) -> Duration {
-        Duration::from_micros(self.duration_us)
-    }
-}
-
 /// The way out of one attempt.
 #[async_trait]
 pub trait Egress: Send + Sync + 'static {
@@ -89,7 +91,10 @@ pub trait Egress: Send + Sync + 'static {
     /// closed `parts` means that nobody listens any more.
     async fn fetch(&self, request: FetchRequest, parts: mpsc::Sender<FetchPart>);
 
-    /// Every call of the attempt so far, in the order of their ends. Calls under way at the end of the attempt are
-    /// recorded as cut off.
+    /// The attempt's calls so far, the first [`sublet_model::limit::FETCH_RECORDS_MAX`] of them. Calls under way are
+    /// recorded as given up.
     fn records(&self) -> Vec<FetchRecord>;
+
+    /// All of its calls in numbers, those without a record too.
+    fn used(&self) -> EgressUsage;
 }

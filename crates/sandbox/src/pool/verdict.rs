@@ -38,6 +38,7 @@ pub(super) fn report(done: Done, known: Known, elapsed: Duration) -> Result<Repo
         memory_limit_bytes: known.limits.memory_bytes,
         bytes_in: known.bytes_in,
         bytes_out: bytes_out as u64,
+        ..Usage::default()
     };
     Ok(Report { outcome: done.outcome, result: done.result, failure: done.failure, log, usage, fetches: Vec::new() })
 }
@@ -51,6 +52,7 @@ pub(super) fn lost(outcome: Outcome, failure: Failure, known: Known, elapsed: Du
         memory_limit_bytes: known.limits.memory_bytes,
         bytes_in: known.bytes_in,
         bytes_out: 0,
+        ..Usage::default()
     };
     Report { outcome, result: None, failure: Some(failure), log: Bytes::new(), usage, fetches: Vec::new() }
 }

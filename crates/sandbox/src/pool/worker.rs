@@ -16,7 +16,7 @@ use super::connection::{Connection, ConnectionError, Outbox};
 use super::images::SealedImage;
 use super::outcall;
 use super::verdict::{self, Known};
-use crate::egress::{Egress, FetchRecord};
+use crate::egress::Egress;
 use crate::wire::{Done, FROM_WORKER_BYTES_MAX, FromWorker, RunOrder, ToWorker, WireError};
 use crate::{Limits, Report, Unavailable, ending};
 
@@ -175,7 +175,7 @@ impl Worker {
         let mut state = self.lock();
         let Some(in_flight) = state.in_flight.get_mut(&attempt) else { return };
         in_flight.answer = None;
-        in_flight.hang_up();
+        in_flight.abort_calls();
         state.outbox.push(&ToWorker::Cancel { attempt });
         drop(state);
         self.outbox_filled.notify_one();
@@ -281,7 +281,7 @@ impl Worker {
         // A report that does not hold leaves the attempt in flight: it ends with the worker.
         let mut report = verdict::report(done, known, sent.elapsed())?;
         let answer = state.in_flight.remove(&attempt).and_then(|mut in_flight| {
-            report.fetches = in_flight.hang_up();
+            in_flight.hang_up(&mut report);
             in_flight.answer.take()
         });
         self.busy.store(state.in_flight.len(), Ordering::Relaxed);
@@ -339,10 +339,10 @@ impl Worker {
             } else {
                 (Outcome::Crashed, ending::crashed())
             };
-            let fetches = lost.hang_up();
+            let mut report = verdict::lost(outcome, failure, lost.known, now - lost.sent);
+            lost.hang_up(&mut report);
             if let Some(answer) = lost.answer.take() {
-                let report = verdict::lost(outcome, failure, lost.known, now - lost.sent);
-                let _ = answer.send(Ok(Report { fetches, ..report }));
+                let _ = answer.send(Ok(report));
             }
         }
         count
@@ -368,12 +368,20 @@ impl State {
 }
 
 impl InFlight {
-    /// Ends its calls; answers with the record of all it made.
-    fn hang_up(&mut self) -> Vec<FetchRecord> {
+    /// Ends its calls, and reports all that it made.
+    fn hang_up(&mut self, report: &mut Report) {
+        self.abort_calls();
+        if let Some(egress) = &self.egress {
+            report.fetches = egress.records();
+            let used = egress.used();
+            (report.usage.fetches, report.usage.egress_bytes) = (used.calls, used.bytes);
+        }
+    }
+
+    fn abort_calls(&mut self) {
         for (_, task) in self.calls.drain() {
             task.abort();
         }
-        self.egress.as_ref().map(|egress| egress.records()).unwrap_or_default()
     }
 
     fn is_overdue(&self, now: Instant) -> bool {

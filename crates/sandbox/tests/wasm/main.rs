@@ -7,8 +7,8 @@ mod hostile;
 mod images;
 mod modules;
 mod outcome;
-mod secret;
 mod packages;
+mod secret;
 mod support;
 mod typescript;
 

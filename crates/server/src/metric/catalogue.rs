@@ -106,6 +106,19 @@ pub(crate) const CATALOGUE: &[Metric] = &[
         "worker processes started",
     ),
     counter("sublet_worker_faults_total", &[], "worker processes that died or broke the protocol"),
+    // Tenants' own requests.
+    counter(
+        "sublet_egress_requests_total",
+        &[("outcome", Values::Words(&["answered", "refused", "failed", "given_up"]))],
+        "requests by tenants' code; refused ones were not sent, those given up were aborted or their attempt ended",
+    ),
+    counter(
+        "sublet_egress_bytes_total",
+        &[("direction", Values::Words(&["out", "in"]))],
+        "bytes of tenants' requests and of the answers to them, heads included",
+    ),
+    gauge("sublet_egress_in_flight", "requests by tenants' code that are under way or wait for their turn"),
+    histogram("sublet_egress_seconds", "a request by tenants' code that was not refused, to the end of its answer"),
     // Going out.
     counter("sublet_results_total", &[], "result events published"),
     gauge("sublet_outbox_waiting", "settled results whose result event is not yet published"),

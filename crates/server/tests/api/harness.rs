@@ -9,6 +9,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Value, json};
 use sublet_engine::{Engine, EngineConfig, EngineParts, Keyring, MasterKey};
 use sublet_model::{Clock, SystemClock, Timestamp};
+use sublet_sandbox::egress::Gateway;
 use sublet_server::{AppState, Failures, ServerConfig, ensure_operator_key};
 use sublet_store::memory::{Faults, NoFaults};
 use sublet_store::{CodeStore, MemoryStore};
@@ -98,6 +99,7 @@ impl Api {
             store: store.clone(),
             code: CodeStore::in_memory(),
             sandbox: sandbox.clone(),
+            gateway: Gateway::default(),
             clock: Arc::clone(&config.clock),
             random_seed: 7,
             keyring: Keyring::of(vec![MasterKey::new(&[7; 32]).unwrap()]),

@@ -66,6 +66,7 @@ impl Sandbox for Script {
             memory_limit_bytes: attempt.limits.memory_bytes,
             bytes_in: attempt.event.len() as u64,
             bytes_out: 10,
+            ..Usage::default()
         };
         Ok(Report {
             outcome,

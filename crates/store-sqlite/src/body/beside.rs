@@ -23,6 +23,7 @@ pub(crate) enum Part {
     Result,
     Failure,
     Log,
+    FetchLog,
 }
 
 /// The long bodies of one verb: written to files, waiting for its commit. What the verb turns out not to need (a

@@ -26,6 +26,7 @@ pub(super) fn write_attempt(
     let result = beside.column_or_null(batch, (Part::Result, invocation), id, tenant, end.result.as_deref())?;
     let failure = beside.column_or_null(batch, (Part::Failure, invocation), id, tenant, end.failure.as_deref())?;
     let log = beside.column_or_null(batch, (Part::Log, invocation), id, tenant, bytes_or_null(&end.log))?;
+    let fetch_log = beside.column_or_null(batch, (Part::FetchLog, invocation), id, tenant, end.fetches.as_deref())?;
     let usage = &end.usage;
     batch.hot.for_id(id)?.attempt.execute(params![
         id,
@@ -43,9 +44,12 @@ pub(super) fn write_attempt(
         counter(usage.memory_limit_bytes),
         counter(usage.bytes_in),
         counter(usage.bytes_out),
+        counter(usage.fetches),
+        counter(usage.egress_bytes),
         result,
         failure,
         log,
+        fetch_log,
     ])?;
     live.attempts.extend_from_slice(&id.to_be_bytes());
     let key = LedgerKey { tenant: live.tenant, hour: end.ended.hour(), function: live.function };

@@ -47,6 +47,7 @@ fn give_back(batch: &mut Batch<'_, '_>, now: Timestamp, lost: impl Fn(&Running) 
             result: None,
             failure: None,
             log: Bytes::new(),
+            fetches: None,
         };
         let number = live.starts;
         write_attempt(batch, live, number, &end, &Beside::default())?;

@@ -84,7 +84,7 @@ fn attempt(conn: &Connection, id: AttemptId) -> Outcome<Option<AttemptRecord>> {
     }
     let sql = format!(
         "SELECT tenant, function, invocation, number, version, outcome, started, ended, wall_us, cpu_us, \
-         memory_peak_bytes, memory_limit_bytes, bytes_in, bytes_out, result, failure, log \
+         memory_peak_bytes, memory_limit_bytes, bytes_in, bytes_out, fetches, egress_bytes, result, failure, log, fetch_log \
          FROM attempt_{hour} WHERE id = ?"
     );
     let mut statement = conn.prepare_cached(&sql)?;
@@ -105,9 +105,10 @@ fn attempt(conn: &Connection, id: AttemptId) -> Outcome<Option<AttemptRecord>> {
             version: row.get(4)?,
             outcome,
             usage: usage_at(row, 8)?,
-            result: kept(14)?,
-            failure: kept(15)?,
-            log: body(conn, row, 16)?.into(),
+            result: kept(16)?,
+            failure: kept(17)?,
+            log: body(conn, row, 18)?.into(),
+            fetches: kept(19)?,
         },
     }))
 }

@@ -13,7 +13,7 @@ use crate::fail::Outcome;
 /// Bytes that a settle brings.
 pub(super) fn weight(settle: &Settle) -> usize {
     let end = &settle.end;
-    let bodies = [&end.result, &end.failure].into_iter().flatten().map(Bytes::len).sum::<usize>();
+    let bodies = [&end.result, &end.failure, &end.fetches].into_iter().flatten().map(Bytes::len).sum::<usize>();
     bodies + end.log.len() + 256
 }
 
@@ -22,7 +22,8 @@ pub(super) fn bodies(settle: &Settle) -> impl Iterator<Item = ((Part, i64), &Byt
     let (invocation, end) = (settle.lease.invocation.raw(), &settle.end);
     let result = end.result.as_ref().map(|body| ((Part::Result, invocation), body));
     let failure = end.failure.as_ref().map(|body| ((Part::Failure, invocation), body));
-    result.into_iter().chain(failure).chain([((Part::Log, invocation), &end.log)])
+    let fetches = end.fetches.as_ref().map(|body| ((Part::FetchLog, invocation), body));
+    result.into_iter().chain(failure).chain(fetches).chain([((Part::Log, invocation), &end.log)])
 }
 
 pub(super) fn settle(batch: &mut Batch<'_, '_>, settle: &Settle, beside: &Beside) -> Outcome<Settled> {

@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use sublet_model::{ErrorKind, EventId, FunctionConfig, InvocationState, Name, TenantId};
-use sublet_store::{
-    Bus, CodeStore, Ledger, NewVersion, Queue, Registry, SHARDS, TenantSpec, TenantStatus, code::FOLDER,
-};
+use sublet_store::{Bus, CodeStore, Ledger, NewVersion, Queue, Registry, SHARDS, TenantSpec, code::FOLDER};
 use sublet_store_sqlite::SqliteStore;
 use sublet_store_sqlite::backup::{Progress, restore, take, verify};
 use tempfile::TempDir;
@@ -23,7 +21,7 @@ fn nobody(_: Progress) {}
 async fn filled(data: &Path, source: &mut Source) -> (Arc<SqliteStore>, Vec<EventId>, TenantId) {
     let store = open(data);
     let ownership = store.acquire(1, START).await.unwrap();
-    let spec = TenantSpec { status: TenantStatus::Active, quota: Default::default(), attributes: Default::default() };
+    let spec = TenantSpec::default();
     let (acme, work): (Name, Name) = ("acme".parse().unwrap(), "work".parse().unwrap());
     let tenant = store.put_tenant(&acme, spec, START).await.unwrap().0.id;
     let function = store.put_function(tenant, &work, FunctionConfig::default(), START).await.unwrap().0;

@@ -2,9 +2,7 @@
 
 use bytes::Bytes;
 use sublet_model::{ErrorKind, EventId, Name, TenantId};
-use sublet_store::{
-    Bus, Identity, NewEvent, Next, Published, Queue, Registry, Settle, Store, TenantSpec, TenantStatus,
-};
+use sublet_store::{Bus, Identity, NewEvent, Next, Published, Queue, Registry, Settle, Store, TenantSpec};
 use sublet_store_sqlite::{SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
@@ -133,7 +131,7 @@ async fn files_go_with_their_hour_and_with_their_tenant() {
     let folder = TempDir::new().unwrap();
     let store = open(folder.path());
     let mut source = Source::new();
-    let spec = TenantSpec { status: TenantStatus::Active, quota: Default::default(), attributes: Default::default() };
+    let spec = TenantSpec::default();
     let name: Name = "acme".parse().unwrap();
     let acme = store.put_tenant(&name, spec, START).await.unwrap().0.id;
     for _ in 0..3 {

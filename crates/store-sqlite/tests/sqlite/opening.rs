@@ -1,11 +1,15 @@
 //! Who may open a directory, and what of it.
 
+use std::time::Duration;
+
 use sublet_model::{DeliveryId, ErrorKind, TenantId};
-use sublet_store::{Deliveries, Disabled, DisabledReason, Queue, Registry, Store, WebhookSpec};
+use sublet_store::{
+    Deliveries, Disabled, DisabledReason, Ledger, Next, Queue, Registry, Settle, Store, UsageQuery, WebhookSpec,
+};
 use sublet_store_sqlite::{SCHEMA_VERSION, SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
-use super::support::{START, Source, open, options};
+use super::support::{START, Source, lease, open, options};
 
 #[tokio::test]
 async fn a_second_open_of_a_held_directory_is_refused_until_it_is_let_go() {
@@ -57,6 +61,43 @@ async fn an_hour_of_an_earlier_program_gets_the_tables_it_lacks() {
     let store = open(folder.path());
     let work = store.work(TenantId::from_raw(7), invocation).await.unwrap().unwrap();
     assert_eq!((&work.body[..], work.envelope), (&b"{}"[..], None));
+}
+
+#[tokio::test]
+async fn attempts_of_an_earlier_program_are_read_and_stand_beside_new_ones() {
+    let folder = TempDir::new().unwrap();
+    let tenant = TenantId::from_raw(7);
+    let mut source = Source::new();
+    let store = open(folder.path());
+    let ownership = store.acquire(1, source.now).await.unwrap();
+    let old = source.publish(&store, tenant).await;
+    source.run(&store, lease(&ownership, tenant, old)).await;
+    store.close().await.unwrap();
+    let conn = rusqlite::Connection::open(folder.path().join("sublet.db")).unwrap();
+    for column in ["fetches", "egress_bytes", "fetch_log"] {
+        let hour = START.millis() / 3_600_000;
+        conn.execute_batch(&format!("ALTER TABLE attempt_{hour} DROP COLUMN {column}")).unwrap();
+    }
+    drop(conn);
+
+    let store = open(folder.path());
+    let ownership = store.acquire(1, source.now).await.unwrap();
+    let attempts = store.attempts(tenant, old).await.unwrap();
+    assert_eq!((attempts[0].end.usage.fetches, &attempts[0].end.fetches), (0, &None));
+    let new = source.publish(&store, tenant).await;
+    let lease = lease(&ownership, tenant, new);
+    drop(store.claim(vec![source.claim(lease)]));
+    let mut end = source.end();
+    end.fetches = Some(r#"[{"url":"https://a.test/"}]"#.into());
+    (end.usage.fetches, end.usage.egress_bytes) = (1, 900);
+    let settle = Settle { lease, end: end.clone(), next: Next::Succeed, announce: false, message: None };
+    store.settle(settle).await.unwrap();
+    assert_eq!(store.attempts(tenant, new).await.unwrap()[0].end, end);
+    let query =
+        UsageQuery { tenant: Some(tenant), function: None, from: START.hour(), to: START + Duration::from_secs(3_600) };
+    for rows in [store.usage(query).await.unwrap(), store.usage_recount(query).await.unwrap()] {
+        assert_eq!(rows.iter().map(|row| (row.sum.attempts, row.sum.egress_bytes)).collect::<Vec<_>>(), [(2, 900)]);
+    }
 }
 
 #[test]

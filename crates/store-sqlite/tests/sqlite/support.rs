@@ -88,6 +88,7 @@ impl Source {
             result: Some(Bytes::from_static(b"{}")),
             failure: None,
             log: Bytes::from_static(b"a line\n"),
+            fetches: None,
         }
     }
 

@@ -61,7 +61,7 @@ pub(super) async fn bodies_results_and_logs_are_erased_and_the_records_stay(worl
         let attempts = world.store().attempts(acme.id, record.id).await.unwrap();
         assert_eq!(attempts.len(), 1);
         let end = &attempts[0].end;
-        assert_eq!((&end.result, &end.failure), (&None, &None));
+        assert_eq!((&end.result, &end.failure, &end.fetches), (&None, &None, &None));
         assert!(end.log.is_empty());
         assert_eq!(end.usage.bytes_out, 42, "the ledger line stays");
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sublet_model::{
     DeliveryId, EndReason, Error, ErrorKind, EventId, FunctionConfig, FunctionId, IdMint, InvocationId,
-    InvocationState, MessageId, MessageLease, Name, Outcome, QueueId, QueueSpec, Quota, TenantId, Timestamp, Usage,
+    InvocationState, MessageId, MessageLease, Name, Outcome, QueueId, QueueSpec, TenantId, Timestamp, Usage,
 };
 use tokio::sync::mpsc;
 
@@ -16,8 +16,8 @@ use crate::delivery::{DeliveryFilter, NewDelivery};
 use crate::message::{NewMessage, QueueBalance, QueueRecord, Receive};
 use crate::{
     AttemptEnd, Claim, EventStatus, Identity, InvocationFilter, InvocationRecord, Lease, Listing, NewEvent,
-    NewInvocation, Next, OutboxLine, Ownership, Page, Published, Settle, Settled, Store, TenantSpec, TenantStatus,
-    UsageQuery, UsageRow, Waiting,
+    NewInvocation, Next, OutboxLine, Ownership, Page, Published, Settle, Settled, Store, TenantSpec, UsageQuery,
+    UsageRow, Waiting,
 };
 
 /// 2026-01-31T09:30:00Z: in the middle of an hour, so that a few minutes stay within it.
@@ -82,7 +82,7 @@ pub(super) async fn every_page<T>(limit: usize, list: impl AsyncFn(Page) -> Resu
 }
 
 pub(super) fn spec() -> TenantSpec {
-    TenantSpec { status: TenantStatus::Active, quota: Quota::default(), attributes: Default::default() }
+    TenantSpec { egress: ["*.example.com".parse().unwrap()].into(), ..TenantSpec::default() }
 }
 
 pub(super) fn identity(key: u8, body: u8) -> Identity {
@@ -308,10 +308,13 @@ impl World {
                 memory_limit_bytes: 128 << 20,
                 bytes_in: 300,
                 bytes_out: 42,
+                fetches: 2,
+                egress_bytes: 1_700,
             },
             result: succeeded.then(|| Bytes::from_static(br#"{"tag":"urgent"}"#)),
             failure: (!succeeded).then(|| Bytes::from_static(br#"{"errorType":"TypeError"}"#)),
             log: Bytes::from_static(b"looked at the item\n"),
+            fetches: Some(Bytes::from_static(br#"[{"method":"GET","url":"https://api.example.com/"}]"#)),
         }
     }
 

@@ -32,6 +32,7 @@ impl State {
             attempt.end.result = None;
             attempt.end.failure = None;
             attempt.end.log = Bytes::new();
+            attempt.end.fetches = None;
         }
         queue.outbox.retain(|_, line| line.invocation.tenant != tenant);
 

@@ -89,7 +89,7 @@ mod tests {
     use sublet_model::{ErrorKind, Timestamp};
 
     use super::*;
-    use crate::{MemoryStore, Queue, Registry, TenantSpec, TenantStatus};
+    use crate::{MemoryStore, Queue, Registry, TenantSpec};
 
     struct Always(Fault);
 
@@ -100,7 +100,7 @@ mod tests {
     }
 
     fn spec() -> TenantSpec {
-        TenantSpec { status: TenantStatus::Active, quota: Default::default(), attributes: Default::default() }
+        TenantSpec::default()
     }
 
     #[tokio::test]

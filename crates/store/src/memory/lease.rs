@@ -188,6 +188,7 @@ impl State {
                 result: None,
                 failure: None,
                 log: Bytes::new(),
+                fetches: None,
             };
             self.write_attempt(&record, record.starts, end);
         }

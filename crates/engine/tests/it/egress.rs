@@ -1,0 +1,154 @@
+//! What code asks of the world outside: under which lists, and what is kept of it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sublet_engine::{InvokeRequest, PackageKind, Selector, Viewer};
+use sublet_model::{EgressRule, FunctionConfig, Outcome, Usage};
+use sublet_sandbox::egress::{FetchPart, FetchRecord, FetchRequest, Gateway, GatewayParts, Redirect};
+use sublet_sandbox::{Attempt, Build, BuildError, BuildRequest, Image, Report, Sandbox, Unavailable};
+use sublet_store::{Ledger, Page, Queue, TenantSpec, UsageQuery};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+
+use crate::harness::*;
+
+/// Code is a URL, which is asked; the result is the status, or why there is none.
+struct Asking;
+
+#[async_trait]
+impl Sandbox for Asking {
+    async fn build(&self, request: BuildRequest) -> Result<Build, BuildError> {
+        let image = Image { bytes: request.files[0].content.clone() };
+        Ok(Build { image, engine_hash: "asking".to_owned(), log: Bytes::new() })
+    }
+
+    async fn run(&self, attempt: Attempt) -> Result<Report, Unavailable> {
+        let egress = attempt.egress.expect("every attempt has a way out");
+        let request = FetchRequest {
+            method: "GET".to_owned(),
+            url: String::from_utf8(attempt.code.image.bytes.to_vec()).unwrap(),
+            headers: Vec::new(),
+            redirect: Redirect::Follow,
+            body: Bytes::new(),
+        };
+        let (sender, mut parts) = mpsc::channel(64);
+        egress.fetch(request, sender).await;
+        let told = match parts.recv().await.unwrap() {
+            FetchPart::Head(head) => head.status.to_string(),
+            FetchPart::Failed(why) => why,
+            other => panic!("{other:?}"),
+        };
+        let used = egress.used();
+        Ok(Report {
+            outcome: Outcome::Succeeded,
+            result: Some(serde_json::to_vec(&told).unwrap().into()),
+            failure: None,
+            log: Bytes::new(),
+            usage: Usage { fetches: used.calls, egress_bytes: used.bytes, ..Usage::default() },
+            fetches: egress.records(),
+        })
+    }
+
+    fn engine_hash(&self) -> &str {
+        "asking"
+    }
+
+    fn slots(&self) -> usize {
+        4
+    }
+}
+
+/// Answers every request with nothing, on 127.0.0.1.
+async fn server() -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut buffer = [0; 4_096];
+            while stream.read(&mut buffer).await.is_ok_and(|bytes| bytes > 0) {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn what_code_asked_for_is_recorded_and_booked() {
+    let address = server().await;
+    let gateway = Gateway::with(GatewayParts { insecure_allow: vec![address], ..GatewayParts::default() });
+    let (engine, store) = House::of_sandbox(Arc::new(Asking), gateway).await;
+    let registry = engine.registry();
+    let (url, rule) = (format!("http://{address}/?key=s3cret"), format!("http://{address}"));
+    let rules = |given: &[&str]| given.iter().map(|text| text.parse::<EgressRule>().unwrap()).collect::<Vec<_>>();
+    let spec = |ceiling: &[&str]| TenantSpec { egress: rules(ceiling).into(), ..TenantSpec::default() };
+    let acme = registry.put_tenant(&name("acme"), spec(&[])).await.unwrap().0;
+    let config = FunctionConfig { egress: rules(&[&rule]), ..FunctionConfig::default() };
+    registry.put_function(acme.id, &name("enrich"), config).await.unwrap();
+    engine.deploy(&acme, &name("enrich"), url.into(), PackageKind::JavaScript, true).await.unwrap();
+    let invoke = async || {
+        let tenant = engine.registry().tenant("acme").await.unwrap().unwrap();
+        let request = InvokeRequest {
+            tenant: tenant.as_ref().clone(),
+            function: name("enrich"),
+            selector: Selector::Live,
+            payload: Bytes::from_static(b"{}"),
+            deadline: None,
+        };
+        let answer = engine.invoke(request).await.unwrap();
+        let attempt = store.attempts(acme.id, answer.invocation.unwrap()).await.unwrap().remove(0);
+        let records: Vec<FetchRecord> = serde_json::from_slice(&attempt.end.fetches.unwrap()).unwrap();
+        assert_eq!(records, answer.report.fetches);
+        (String::from_utf8(answer.report.result.unwrap().to_vec()).unwrap(), records, attempt.end.usage)
+    };
+
+    // The operator allows nothing.
+    let (told, records, usage) = invoke().await;
+    assert!(told.contains("but the operator's ceiling does not allow it"), "{told}");
+    assert!(records[0].refused && records[0].url.ends_with("/?key"), "{records:?}");
+    assert_eq!((usage.fetches, usage.egress_bytes), (1, 0));
+
+    // A new ceiling holds for the next attempt, a new list of the function not before its next version.
+    registry.put_tenant(&name("acme"), spec(&["*", &rule])).await.unwrap();
+    registry.put_function(acme.id, &name("enrich"), FunctionConfig::default()).await.unwrap();
+    let (told, records, usage) = invoke().await;
+    assert_eq!((told.as_str(), records[0].status), ("\"200\"", Some(200)));
+    assert_eq!(usage.egress_bytes, records[0].bytes_out + records[0].bytes_in);
+    let query = UsageQuery { tenant: Some(acme.id), function: None, from: START.hour(), to: START + TWO_HOURS };
+    let sum = store.usage(query).await.unwrap()[0].sum;
+    assert_eq!((sum.fetches, sum.egress_bytes), (2, usage.egress_bytes));
+
+    // An event's attempt goes the same way, and its story tells of it.
+    engine.registry().put_rule(None, &name("dispatch"), rule_of_todo()).await.unwrap();
+    let receipt = engine.publish(vec![event("acme", None, "{}")]).await.unwrap().remove(0).unwrap();
+    let story = loop {
+        let story = engine.explain(receipt.id, Viewer::Tenant(acme.id)).await.unwrap();
+        if story.invocations.first().is_some_and(|invocation| !invocation.attempts.is_empty()) {
+            break story;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(story.invocations[0].attempts[0].fetches[0].status, Some(200));
+    assert_eq!(store.invocations(acme.id, Default::default(), Page::new(None, 10)).await.unwrap().items.len(), 3);
+}
+
+const TWO_HOURS: std::time::Duration = std::time::Duration::from_secs(7_200);
+
+fn rule_of_todo() -> sublet_model::RuleSpec {
+    rule(r#"{"source":["todo"]}"#, r#"[{"tenant":"enrich"}]"#)
+}
+
+#[tokio::test]
+async fn a_ceiling_that_is_wrong_names_its_field() {
+    let (engine, _) = House::of_sandbox(Arc::new(Asking), Gateway::default()).await;
+    let many: Vec<EgressRule> = vec!["example.com".parse().unwrap(); 65];
+    let spec = TenantSpec { egress: many.into(), ..TenantSpec::default() };
+    let error = engine.registry().put_tenant(&name("acme"), spec).await.unwrap_err();
+    assert_eq!(error.field.as_deref(), Some("egress"));
+    let acme = engine.registry().put_tenant(&name("acme"), TenantSpec::default()).await.unwrap().0;
+    let config = FunctionConfig { egress: vec!["*".parse().unwrap()], ..FunctionConfig::default() };
+    let error = engine.registry().put_function(acme.id, &name("enrich"), config).await.unwrap_err();
+    assert_eq!(error.field.as_deref(), Some("egress[0].host"));
+}

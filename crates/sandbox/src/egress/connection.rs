@@ -1,0 +1,89 @@
+//! One connection to one checked address.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+use tokio_rustls::TlsConnector;
+
+use super::header::{ANSWER_BYTES_MAX, ANSWER_FIELDS_MAX};
+
+/// Ends when it is dropped, whatever is under way on it.
+pub(super) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    driver: EndOnDrop,
+}
+
+struct EndOnDrop(AbortHandle);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Why nothing was answered.
+pub(super) struct Unanswered {
+    pub(super) error: hyper::Error,
+    /// Nothing of the request went out.
+    pub(super) is_unsent: bool,
+}
+
+impl Connection {
+    /// Connects to exactly this address. `tls`: the configuration, and the name that the certificate must be of.
+    pub(super) async fn open(
+        address: SocketAddr,
+        tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    ) -> std::io::Result<Connection> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        match tls {
+            Some((config, name)) => Connection::over(TlsConnector::from(config).connect(name, stream).await?).await,
+            None => Connection::over(stream).await,
+        }
+    }
+
+    async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> std::io::Result<Connection> {
+        let mut builder = Builder::new();
+        builder.max_buf_size(ANSWER_BYTES_MAX).max_headers(ANSWER_FIELDS_MAX);
+        let (sender, driver) = builder.handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
+        // Its errors come out at the request that was under way.
+        let task = tokio::spawn(async move {
+            let _ = driver.await;
+        });
+        Ok(Connection { sender, driver: EndOnDrop(task.abort_handle()) })
+    }
+
+    pub(super) fn is_usable(&self) -> bool {
+        self.sender.is_ready() && !self.sender.is_closed()
+    }
+
+    /// Waits until the last answer is wholly behind it. `false`: it is of no more use.
+    pub(super) async fn settles(&mut self) -> bool {
+        self.sender.ready().await.is_ok()
+    }
+
+    pub(super) async fn ask(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Unanswered> {
+        let asked = self.sender.try_send_request(request).await;
+        asked.map_err(|mut failed| {
+            let is_unsent = failed.take_message().is_some();
+            Unanswered { error: failed.into_error(), is_unsent }
+        })
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("is_ended", &self.driver.0.is_finished()).finish()
+    }
+}

@@ -1,0 +1,11 @@
+//! The egress gateway against servers and a resolver of our own.
+
+mod address;
+mod answer;
+mod limits;
+mod redirects;
+mod requests;
+mod secrets;
+mod server;
+mod tls;
+mod world;
