@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
-use sublet_model::{PriceSheet, Size, unit::Millis};
+use sublet_model::{Isolation, PriceSheet, Size, unit::Millis};
 use toml::{Table, Value};
 
 use crate::master_key::Secrets;
@@ -48,6 +48,9 @@ pub(crate) struct Store {
 pub(crate) struct Sandbox {
     pub(crate) workers: usize,
     pub(crate) slots_per_worker: usize,
+    pub(crate) isolation: Isolation,
+    pub(crate) dedicated_max: usize,
+    pub(crate) dedicated_idle: Millis,
     pub(crate) insecure_no_jail: bool,
 }
 
@@ -88,6 +91,7 @@ const METRICS_INTERVAL_MAX: Millis = Millis(3_600_000);
 const SERVICE_NAME_CHARS_MAX: usize = 128;
 const WORKERS_MAX: usize = 256;
 const SLOTS_PER_WORKER_MAX: usize = 512;
+const DEDICATED_MAX_MAX: usize = 1024;
 /// Retention covers at least the greatest age a retry policy allows.
 const RETENTION_MIN: Millis = Millis(86_400_000);
 /// An audit log that forgets within the day is none.
@@ -132,6 +136,9 @@ impl Config {
         }
         if self.sandbox.workers > WORKERS_MAX {
             bail!("sandbox.workers must be 0 to {WORKERS_MAX}, not {}", self.sandbox.workers);
+        }
+        if self.sandbox.dedicated_max == 0 || self.sandbox.dedicated_max > DEDICATED_MAX_MAX {
+            bail!("sandbox.dedicated_max must be 1 to {DEDICATED_MAX_MAX}, not {}", self.sandbox.dedicated_max);
         }
         if self.sandbox.slots_per_worker == 0 || self.sandbox.slots_per_worker > SLOTS_PER_WORKER_MAX {
             bail!(

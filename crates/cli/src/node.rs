@@ -53,6 +53,7 @@ impl Node {
             config: EngineConfig {
                 retain: config.store.retention.duration(),
                 audit_retain: config.audit.retention.duration(),
+                isolation: config.sandbox.isolation,
                 ..EngineConfig::default()
             },
         };
@@ -73,6 +74,8 @@ pub(crate) fn pool_config(config: &Config) -> PoolConfig {
     PoolConfig {
         worker_count: if config.sandbox.workers == 0 { defaults.worker_count } else { config.sandbox.workers },
         slots_per_worker: config.sandbox.slots_per_worker,
+        dedicated_max: config.sandbox.dedicated_max,
+        dedicated_idle: config.sandbox.dedicated_idle.duration(),
         arguments: vec![WORKER_COMMAND.into()],
         cache_dir: Some(config.store.data.join("engine")),
         insecure_no_jail: config.sandbox.insecure_no_jail,

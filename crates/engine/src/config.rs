@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sublet_model::Isolation;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineConfig {
     /// This node's number in ids and shard leases, at most `NODE_MAX`.
@@ -22,6 +24,8 @@ pub struct EngineConfig {
     pub image_cache_bytes: usize,
     /// How long a synchronous invoke waits for one of its tenant's slots before it is throttled.
     pub invoke_wait: Duration,
+    /// Where attempts run of tenants of whom the operator says nothing.
+    pub isolation: Isolation,
     /// Attempts at once, when fewer than the sandbox has slots.
     pub slots_max: Option<usize>,
 }
@@ -38,6 +42,7 @@ impl Default for EngineConfig {
             body_cache_bytes: 64 << 20,
             image_cache_bytes: 128 << 20,
             invoke_wait: Duration::from_secs(5),
+            isolation: Isolation::Shared,
             slots_max: None,
         }
     }

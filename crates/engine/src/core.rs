@@ -24,6 +24,7 @@ use crate::runnable::Runnables;
 use crate::secret::{Keyring, OpenSecrets};
 use crate::span::Tracing;
 use crate::stream::Stream;
+use crate::suspicion::Suspicions;
 
 pub(crate) struct Core {
     pub(crate) store: Arc<dyn Store>,
@@ -44,6 +45,7 @@ pub(crate) struct Core {
     pub(crate) runnables: Runnables,
     pub(crate) leases: Leases,
     pub(crate) crashes: Crashes,
+    pub(crate) suspicions: Suspicions,
     pub(crate) outbox: Outbox,
     pub(crate) deliveries: DeliveryGauge,
     pub(crate) named_queues: NamedQueues,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sublet_model::{
-    Clock, DeliveryId, EndReason, Error, EventId, EventInput, HostPattern, MessageLease, Name, QueueId, TenantId,
-    Timestamp, TraceContext,
+    Clock, DeliveryId, EndReason, Error, EventId, EventInput, HostPattern, Isolation, MessageLease, Name, QueueId,
+    TenantId, Timestamp, TraceContext,
 };
 use sublet_sandbox::Sandbox;
 use sublet_sandbox::egress::Gateway;
@@ -38,6 +38,7 @@ use crate::secret::{Keyring, OpenSecrets, Resealed, SecretValue};
 use crate::span::{OpenSpan, SpanAttribute, Tracing};
 use crate::stats::Stats;
 use crate::stream::{ResultStream, Stream, StreamFilter, StreamPlace};
+use crate::suspicion::Suspicions;
 
 /// What an engine is made of.
 pub struct EngineParts {
@@ -110,6 +111,7 @@ impl Engine {
             runnables: Runnables::new(config.image_cache_bytes),
             leases: Leases::default(),
             crashes: Crashes::new(),
+            suspicions: Suspicions::new(),
             outbox: Outbox::new(),
             deliveries: DeliveryGauge::default(),
             named_queues: NamedQueues::new(),
@@ -297,6 +299,11 @@ impl Engine {
     /// Sends anew every failed delivery to the webhook that was accepted at or after `since`. Answers how many.
     pub async fn replay_failed(&self, webhook: &Name, since: Timestamp) -> Result<u64, Error> {
         self.core.replay_failed(webhook, since).await
+    }
+
+    /// Which worker processes the tenant's attempts run in.
+    pub fn isolation_of(&self, tenant: &TenantRecord) -> Isolation {
+        tenant.spec.isolation_or(self.core.config.isolation)
     }
 
     /// The conservation equation's terms, added up from the rows.

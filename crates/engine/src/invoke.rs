@@ -192,12 +192,16 @@ impl Core {
             Ok(runnable) => {
                 let seed = self.chance.bits64();
                 let mut attempt = runnable.attempt(lease.invocation.to_string(), payload, seed, false, None);
+                attempt.cordon = self.cordon_of(lease.tenant).await;
                 if let Some(answer_by) = answer_by {
                     // Nobody waits for what comes later.
                     let left = Duration::from_millis(answer_by.since(started).max(1));
                     attempt.limits.wall = attempt.limits.wall.min(left);
                 }
-                self.run_with_secrets(lease.tenant, function.id, &runnable, attempt).await
+                let cordon = attempt.cordon;
+                let report = self.run_with_secrets(lease.tenant, function.id, &runnable, attempt).await;
+                self.suspect(lease.tenant, &report, false, cordon).await;
+                report
             }
             Err(failure) => failed(Outcome::Failed, failure),
         };

@@ -43,6 +43,7 @@ mod secret;
 mod span;
 mod stats;
 mod stream;
+mod suspicion;
 mod worker;
 
 pub use config::EngineConfig;

@@ -32,7 +32,7 @@ pub(crate) struct Runnable {
 }
 
 impl Runnable {
-    /// `trace`: what the attempt is a part of.
+    /// `trace`: what the attempt is a part of. The cordon is for the caller to say.
     pub(crate) fn attempt(
         &self,
         request_id: String,

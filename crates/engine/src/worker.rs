@@ -10,7 +10,7 @@ use bytes::Bytes;
 use sublet_model::{
     EndReason, Error, FunctionId, InvocationState, MessageId, Outcome, TenantId, Timestamp, TraceContext, Usage,
 };
-use sublet_sandbox::{Attempt, Failure, Report, Unavailable};
+use sublet_sandbox::{Attempt, Cordon, Failure, Report, Unavailable};
 use sublet_store::{
     AttemptEnd, AttemptRecord, Claim, Finish, InvocationRecord, Lease, Next, OutboxLine, Settle, Settled, Waiting,
 };
@@ -135,15 +135,17 @@ impl Core {
         self.meters.started(waiting.due, started);
         let trace = self.attempt_context(work.trace_context.as_ref(), waiting.invocation, lease.token);
         let start_ns = trace.as_ref().map_or(0, |_| self.clock.now_ns());
-        let (version, runnable, report) = match code {
+        let (version, runnable, cordon, report) = match code {
             Runs::Code(runnable) => {
                 let seed = self.chance.bits64();
                 let id = waiting.invocation.to_string();
+                let cordon = self.cordon_of(waiting.tenant).await;
                 let attempt = runnable.attempt(id, work.body.clone(), seed, is_alone, trace.as_ref());
+                let attempt = Attempt { cordon, ..attempt };
                 let report = self.run_with_secrets(waiting.tenant, waiting.function, &runnable, attempt).await;
-                (runnable.version, Some(runnable), report)
+                (runnable.version, Some(runnable), cordon, report)
             }
-            Runs::Rejected(version, failure) => (version, None, failed(Outcome::Failed, failure)),
+            Runs::Rejected(version, failure) => (version, None, Cordon::Shared, failed(Outcome::Failed, failure)),
         };
         let ended = self.clock.now();
         let traced = trace.filter(|context| self.sink_for(Some(context)).is_some());
@@ -167,6 +169,7 @@ impl Core {
         if is_alone {
             self.note_alone(waiting.tenant, waiting.function, report.outcome).await;
         }
+        self.suspect(waiting.tenant, &report, is_alone, cordon).await;
     }
 
     /// Runs it with the secrets that its version names, and takes them out of what it reports.
@@ -324,6 +327,7 @@ pub(crate) fn failed(outcome: Outcome, failure: Failure) -> Report {
         log: Bytes::new(),
         usage: Usage::default(),
         fetches: Vec::new(),
+        crash: None,
     }
 }
 

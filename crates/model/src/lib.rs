@@ -13,6 +13,7 @@ pub mod function;
 pub mod host;
 pub mod id;
 pub mod invocation;
+pub mod isolation;
 pub mod limit;
 pub mod name;
 pub mod named_queue;
@@ -36,6 +37,7 @@ pub use id::{
     TenantId,
 };
 pub use invocation::{EndReason, InvocationState, Outcome, Transition};
+pub use isolation::Isolation;
 pub use name::{Name, NameError};
 pub use named_queue::{DeadLetterTarget, MessageLease, QueueSpec};
 pub use policy::RetryPolicy;

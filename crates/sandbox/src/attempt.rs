@@ -24,7 +24,7 @@ pub enum Cordon {
     /// Those of any tenant that is not cordoned off.
     #[default]
     Shared,
-    /// Those of this tenant alone.
+    /// Those of this tenant and of nobody else, for the whole life of the process.
     Tenant(TenantId),
 }
 
@@ -89,6 +89,21 @@ pub struct Report {
     pub usage: Usage,
     /// What it asked of the outside, in the order of the calls' ends.
     pub fetches: Vec<FetchRecord>,
+    /// Present exactly when the outcome is `Crashed`.
+    pub crash: Option<Crash>,
+}
+
+/// What a crash looked like from outside: what suspicion goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crash {
+    /// The environment broke off; its worker process lives on.
+    Trap,
+    /// The worker process ended, or was ended, with whatever ran there.
+    Death,
+    /// The kernel killed the worker process for a system call outside its profile.
+    ForbiddenCall,
+    /// The worker process said what ours never says, and was ended for it.
+    Breach,
 }
 
 /// A failure in the words of Lambda's error object.

@@ -13,7 +13,7 @@ pub mod worker;
 mod ending;
 mod wire;
 
-pub use attempt::{Attempt, AttemptContext, Code, Cordon, Failure, Limits, Report};
+pub use attempt::{Attempt, AttemptContext, Code, Cordon, Crash, Failure, Limits, Report};
 pub use build::{Build, BuildError, BuildRequest, Image, SourceFile};
 
 use async_trait::async_trait;

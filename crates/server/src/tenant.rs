@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sublet_model::{EgressRule, Quota};
+use sublet_engine::Engine;
+use sublet_model::{EgressRule, Error, Isolation, Quota};
 use sublet_store::{Balance, TenantRecord, TenantSpec, TenantStatus};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -50,6 +51,37 @@ pub(crate) struct TenantBody {
     /// besides. Replaced as a whole.
     #[schema(value_type = Option<Vec<EgressRuleSchema>>)]
     egress: Option<Vec<EgressRule>>,
+    /// Which worker processes its attempts run in; as the configuration says for all by default. Saying it also lifts what
+    /// `isolation_reason` tells of.
+    isolation: Option<IsolationWord>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, ToSchema)]
+#[schema(as = Isolation)]
+#[serde(rename_all = "lowercase")]
+enum IsolationWord {
+    /// Beside those of others.
+    Shared,
+    /// Processes of the tenant's own, started when it has work and gone when it has had none for a while.
+    Dedicated,
+}
+
+impl From<Isolation> for IsolationWord {
+    fn from(isolation: Isolation) -> IsolationWord {
+        match isolation {
+            Isolation::Shared => IsolationWord::Shared,
+            Isolation::Dedicated => IsolationWord::Dedicated,
+        }
+    }
+}
+
+impl From<IsolationWord> for Isolation {
+    fn from(word: IsolationWord) -> Isolation {
+        match word {
+            IsolationWord::Shared => Isolation::Shared,
+            IsolationWord::Dedicated => Isolation::Dedicated,
+        }
+    }
 }
 
 /// Counts are of attempts in flight, but for `backlog` and `invoke_slots`.
@@ -86,22 +118,28 @@ impl QuotaBody {
 }
 
 impl TenantBody {
-    fn over(self, base: TenantSpec) -> Result<TenantSpec, Problem> {
-        let attributes = self.attributes.unwrap_or(base.attributes);
-        if serde_json::to_vec(&attributes).map_or(0, |text| text.len()) > ATTRIBUTES_BYTES_MAX {
+    fn check(&self) -> Result<(), Problem> {
+        if serde_json::to_vec(&self.attributes).map_or(0, |text| text.len()) > ATTRIBUTES_BYTES_MAX {
             let detail = format!("must not be longer than {ATTRIBUTES_BYTES_MAX} bytes");
             return Err(Problem::invalid("attributes", detail));
         }
-        Ok(TenantSpec {
+        Ok(())
+    }
+
+    fn over(self, base: TenantSpec) -> TenantSpec {
+        let isolation = self.isolation.map(Isolation::from);
+        TenantSpec {
             status: match self.status {
                 Some(Status::Active) => TenantStatus::Active,
                 Some(Status::Suspended) => TenantStatus::Suspended,
                 None => base.status,
             },
             quota: self.quota.map_or_else(|| base.quota.clone(), |quota| quota.over(&base.quota)),
-            attributes,
+            attributes: self.attributes.unwrap_or(base.attributes),
             egress: self.egress.map_or(base.egress, Arc::from),
-        })
+            isolation: isolation.or(base.isolation),
+            suspicion: base.suspicion.filter(|_| isolation.is_none()),
+        }
     }
 }
 
@@ -110,7 +148,8 @@ impl TenantBody {
 #[schema(example = json!({
     "id": "ten_01k8w3c5d7f9g", "name": "acme", "status": "active",
     "quota": {"floor": 0, "ceiling": 8, "weight": 100, "backlog": 1000000, "invoke_slots": 4, "invoke_reserved": 0},
-    "attributes": {"plan": "gold"}, "egress": [{"scheme": "https", "host": "api.example.com"}], "created": "2026-01-31T09:30:00Z"
+    "attributes": {"plan": "gold"}, "egress": [{"scheme": "https", "host": "api.example.com"}], "isolation": "shared",
+    "isolation_reason": null, "created": "2026-01-31T09:30:00Z"
 }))]
 pub(crate) struct TenantView {
     /// `ten_…`
@@ -122,6 +161,10 @@ pub(crate) struct TenantView {
     attributes: Map<String, Value>,
     #[schema(value_type = Vec<EgressRuleSchema>)]
     egress: Arc<[EgressRule]>,
+    /// Which worker processes its attempts run in.
+    isolation: IsolationWord,
+    /// Why it was moved to processes of its own without the operator's asking. Setting an `isolation` takes it back.
+    isolation_reason: Option<String>,
     created: String,
 }
 
@@ -135,8 +178,8 @@ struct QuotaView {
     invoke_reserved: u32,
 }
 
-impl From<&TenantRecord> for TenantView {
-    fn from(record: &TenantRecord) -> TenantView {
+impl TenantView {
+    fn of(record: &TenantRecord, engine: &Engine) -> TenantView {
         let Quota { floor, ceiling, weight, backlog, invoke_slots, invoke_reserved } = record.spec.quota;
         TenantView {
             id: record.id.to_string(),
@@ -148,6 +191,8 @@ impl From<&TenantRecord> for TenantView {
             quota: QuotaView { floor, ceiling, weight, backlog, invoke_slots, invoke_reserved },
             attributes: record.spec.attributes.clone(),
             egress: record.spec.egress.clone(),
+            isolation: engine.isolation_of(record).into(),
+            isolation_reason: record.spec.suspicion.clone(),
             created: record.created.to_string(),
         }
     }
@@ -169,9 +214,14 @@ async fn put_tenant(
     admin: TenantAdmin,
     JsonOrDefault(body): JsonOrDefault<TenantBody>,
 ) -> Result<(StatusCode, axum::Json<TenantView>), Problem> {
-    let spec = body.over(TenantSpec::default())?;
-    let (record, is_new) = admin.engine().registry().put_tenant(&admin.name, spec).await?;
-    Ok(put(TenantView::from(record.as_ref()), is_new))
+    body.check()?;
+    let replaced = |former: Option<TenantSpec>| {
+        // A suspicion is nothing that a set-up script should lift by repeating what it always says.
+        let suspicion = former.and_then(|former| former.suspicion);
+        Ok(body.over(TenantSpec { suspicion, ..TenantSpec::default() }))
+    };
+    let (record, is_new) = admin.engine().registry().put_tenant_by(&admin.name, replaced).await?;
+    Ok(put(TenantView::of(&record, admin.engine()), is_new))
 }
 
 /// Change some of a tenant.
@@ -184,11 +234,13 @@ async fn put_tenant(
     security(("key" = []))
 )]
 async fn patch_tenant(admin: TenantAdmin, Json(body): Json<TenantBody>) -> Result<axum::Json<TenantView>, Problem> {
-    let registry = admin.engine().registry();
-    let found = registry.tenant(admin.name.as_str()).await?;
-    let record = found.ok_or_else(|| Problem::not_found(format_args!("tenant {}", admin.name)))?;
-    let (changed, _) = registry.put_tenant(&admin.name, body.over(record.spec.clone())?).await?;
-    Ok(axum::Json(TenantView::from(changed.as_ref())))
+    body.check()?;
+    let changed = |former: Option<TenantSpec>| match former {
+        Some(former) => Ok(body.over(former)),
+        None => Err(Error::not_found(format!("tenant {}", admin.name))),
+    };
+    let (record, _) = admin.engine().registry().put_tenant_by(&admin.name, changed).await?;
+    Ok(axum::Json(TenantView::of(&record, admin.engine())))
 }
 
 /// A tenant.
@@ -200,7 +252,7 @@ async fn patch_tenant(admin: TenantAdmin, Json(body): Json<TenantBody>) -> Resul
     security(("key" = []))
 )]
 async fn get_tenant(scope: TenantScope) -> axum::Json<TenantView> {
-    axum::Json(TenantView::from(scope.tenant.as_ref()))
+    axum::Json(TenantView::of(&scope.tenant, scope.engine()))
 }
 
 /// Delete a tenant: its queue is cancelled, its code, bodies, logs and keys are erased; its usage stays in sum.
@@ -230,7 +282,8 @@ async fn list_tenants(
     Query(query): Query<PageQuery>,
 ) -> Result<axum::Json<Listing<TenantView>>, Problem> {
     let listing = operator.store().tenants(query.page()?).await?;
-    Ok(axum::Json(Listing { items: listing.items.iter().map(TenantView::from).collect(), next: listing.next }))
+    let items = listing.items.iter().map(|record| TenantView::of(record, operator.engine())).collect();
+    Ok(axum::Json(Listing { items, next: listing.next }))
 }
 
 /// The tenant's queue in numbers: accepted = succeeded + dead_lettered + expired + cancelled + waiting + in_flight.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use sublet_model::{EgressRule, Error, FunctionConfig, FunctionId, Name, Quota, RuleId, RuleSpec, TenantId, Timestamp};
+use sublet_model::{
+    EgressRule, Error, FunctionConfig, FunctionId, Isolation, Name, Quota, RuleId, RuleSpec, TenantId, Timestamp,
+};
 
 use crate::code::ObjectHash;
 use crate::page::{Listing, Page};
@@ -28,6 +30,20 @@ pub struct TenantSpec {
     /// Where its functions may send requests at most. Empty: nowhere.
     #[serde(default)]
     pub egress: Arc<[EgressRule]>,
+    /// `None`: as the configuration says for all.
+    #[serde(default)]
+    pub isolation: Option<Isolation>,
+    /// Why it was moved to worker processes of its own without the operator's asking. Goes before `isolation`, and is
+    /// lifted when the operator says one.
+    #[serde(default)]
+    pub suspicion: Option<String>,
+}
+
+impl TenantSpec {
+    /// Where its attempts run, `usual` being what the configuration says for all.
+    pub fn isolation_or(&self, usual: Isolation) -> Isolation {
+        if self.suspicion.is_some() { Isolation::Dedicated } else { self.isolation.unwrap_or(usual) }
+    }
 }
 
 impl Default for TenantSpec {
@@ -38,6 +54,8 @@ impl Default for TenantSpec {
             quota: Quota::default(),
             attributes: serde_json::Map::new(),
             egress: Arc::default(),
+            isolation: None,
+            suspicion: None,
         }
     }
 }

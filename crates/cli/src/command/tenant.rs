@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
-use sublet_model::Name;
+use sublet_model::{Isolation, Name};
 
 use super::{PageArgs, egress_list};
 use crate::client::Client;
@@ -22,6 +22,9 @@ pub(crate) enum Command {
         /// replaces all; `none` for nowhere
         #[arg(long)]
         egress: Vec<String>,
+        /// Which worker processes it runs in: `shared` with others, or `dedicated`, its own. Also takes back that it was moved
+        #[arg(long)]
+        isolation: Option<Isolation>,
     },
     /// Show one tenant
     Get { name: Name },
@@ -82,20 +85,27 @@ const FIELDS: &[(&str, &str)] = &[
     ("backlog", "quota.backlog"),
     ("invoke slots", "quota.invoke_slots"),
     ("egress", "egress"),
+    ("isolation", "isolation"),
+    ("moved because", "isolation_reason"),
     ("created", "created"),
 ];
 
 pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> Result<ExitCode> {
     match command {
-        Command::Put { name, quota, egress } => {
-            let tenant = put(client, &name, quota.given(), egress_list(&egress)).await?;
+        Command::Put { name, quota, egress, isolation } => {
+            let tenant = put(client, &name, quota.given(), egress_list(&egress), isolation).await?;
             printer.record(&tenant, FIELDS);
         }
         Command::Get { name } => printer.record(&client.get(&format!("/v1/tenants/{name}")).await?, FIELDS),
         Command::List(page) => {
             let listing = client.list("/v1/tenants", &page.query()).await?;
-            let columns =
-                [("name", "name"), ("status", "status"), ("ceiling", "quota.ceiling"), ("weight", "quota.weight")];
+            let columns = [
+                ("name", "name"),
+                ("status", "status"),
+                ("ceiling", "quota.ceiling"),
+                ("weight", "quota.weight"),
+                ("isolation", "isolation"),
+            ];
             printer.listing(&listing, &columns);
         }
         Command::Suspend { name } => set_status(client, printer, &name, "suspended").await?,
@@ -110,7 +120,13 @@ pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> 
 }
 
 /// Makes the tenant if it is not there; changes only what was given if it is.
-async fn put(client: &Client, name: &Name, quota: Map<String, Value>, egress: Option<Value>) -> Result<Value> {
+async fn put(
+    client: &Client,
+    name: &Name,
+    quota: Map<String, Value>,
+    egress: Option<Value>,
+    isolation: Option<Isolation>,
+) -> Result<Value> {
     let path = format!("/v1/tenants/{name}");
     let mut body = json!({});
     if !quota.is_empty() {
@@ -118,6 +134,9 @@ async fn put(client: &Client, name: &Name, quota: Map<String, Value>, egress: Op
     }
     if let Some(egress) = egress {
         body["egress"] = egress;
+    }
+    if let Some(isolation) = isolation {
+        body["isolation"] = json!(isolation);
     }
     match client.get(&path).await {
         Ok(_) => client.patch(&path, &body).await,

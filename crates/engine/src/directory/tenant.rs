@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sublet_model::{Error, Name, TenantId, egress};
+use sublet_model::{Error, Isolation, Name, TenantId, egress};
 use sublet_store::{Page, TenantRecord, TenantSpec};
 
 use super::{Change, Directory, Held, TENANTS_CACHED_MAX};
@@ -63,10 +63,20 @@ impl Directory {
 
     /// Makes or replaces; `true` when it was made. Errors: `Invalid` with the field.
     pub async fn put_tenant(&self, name: &Name, spec: TenantSpec) -> Result<(Arc<TenantRecord>, bool), Error> {
-        spec.quota.validate()?;
-        egress::validate("egress", &spec.egress, true)?;
+        self.put_tenant_by(name, |_| Ok(spec)).await
+    }
+
+    /// The same, from what is there: nothing of this node changes it between the look and the write.
+    pub async fn put_tenant_by(
+        &self,
+        name: &Name,
+        spec: impl FnOnce(Option<TenantSpec>) -> Result<TenantSpec, Error>,
+    ) -> Result<(Arc<TenantRecord>, bool), Error> {
         let now = self.clock.now();
         let put = async {
+            let spec = spec(self.store.tenant(name).await?.map(|record| record.spec))?;
+            spec.quota.validate()?;
+            egress::validate("egress", &spec.egress, true)?;
             let (record, made) = self.store.put_tenant(name, spec, now).await?;
             Ok((Arc::new(record), made))
         };
@@ -75,6 +85,21 @@ impl Directory {
             directory.tell(Change::Tenant(Arc::clone(record)));
         })
         .await
+    }
+
+    /// Records why a tenant is moved to worker processes of its own. `false` when it is there already (`usual` being what
+    /// holds for all), or gone.
+    pub(crate) async fn suspect_tenant(&self, id: TenantId, reason: &str, usual: Isolation) -> Result<bool, Error> {
+        let Some(record) = self.tenant_by_id(id).await? else { return Ok(false) };
+        if record.spec.isolation_or(usual) == Isolation::Dedicated {
+            return Ok(false);
+        }
+        let suspected = |former: Option<TenantSpec>| match former {
+            Some(former) => Ok(TenantSpec { suspicion: Some(reason.to_owned()), ..former }),
+            None => Err(Error::not_found(format!("tenant {}", record.name))),
+        };
+        self.put_tenant_by(&record.name, suspected).await?;
+        Ok(true)
     }
 
     /// Cancels its queue and erases what it had; the ledger's sums stay.

@@ -1,7 +1,7 @@
 //! A whole engine by hand: clock, scripted sandbox, tenants and functions.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +11,9 @@ use sublet_model::{
     Clock, EventId, EventInput, FunctionConfig, Millis, Name, Outcome, Quota, RetryPolicy, RuleSpec, Timestamp, Usage,
 };
 use sublet_sandbox::egress::Gateway;
-use sublet_sandbox::{Attempt, Build, BuildError, BuildRequest, Failure, Image, Report, Sandbox, Unavailable};
+use sublet_sandbox::{
+    Attempt, Build, BuildError, BuildRequest, Cordon, Crash, Failure, Image, Report, Sandbox, Unavailable,
+};
 use sublet_store::{Bus, CodeStore, EventRecord, MemoryStore, Store, TenantRecord, TenantSpec};
 
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_769_851_800_000);
@@ -42,6 +44,8 @@ pub(crate) struct Scripted {
     pub(crate) running: AtomicUsize,
     pub(crate) running_most: AtomicUsize,
     pub(crate) alone: AtomicUsize,
+    /// Of every attempt, in turn.
+    pub(crate) cordons: Mutex<Vec<Cordon>>,
 }
 
 impl Scripted {
@@ -60,11 +64,12 @@ impl Scripted {
             running: AtomicUsize::new(0),
             running_most: AtomicUsize::new(0),
             alone: AtomicUsize::new(0),
+            cordons: Mutex::default(),
         })
     }
 }
 
-/// By the code's text: `fail`, `crash`, `slow`, anything else succeeds at once.
+/// By the code's text: `fail`, `crash` (as by a `forbidden` call), `slow`, anything else succeeds at once.
 pub(crate) fn by_name(code: &str, _attempt: &Attempt) -> (Duration, Outcome) {
     match code {
         text if text.contains("fail") => (Duration::from_millis(1), Outcome::Failed),
@@ -98,6 +103,7 @@ impl Sandbox for Scripted {
         let _in_use = InUse(&self.running);
         self.running_most.fetch_max(now, Ordering::SeqCst);
         self.alone.fetch_add(usize::from(attempt.alone), Ordering::SeqCst);
+        self.cordons.lock().unwrap().push(attempt.cordon);
         let code = String::from_utf8_lossy(&attempt.code.image.bytes).into_owned();
         let (takes, outcome) = (self.script)(&code, &attempt);
         if !takes.is_zero() {
@@ -113,6 +119,7 @@ impl Sandbox for Scripted {
             ..Usage::default()
         };
         let is_success = outcome == Outcome::Succeeded;
+        let crash = if code.contains("forbidden") { Crash::ForbiddenCall } else { Crash::Death };
         Ok(Report {
             outcome,
             result: is_success.then(|| Bytes::from_static(b"{\"ok\":true}")),
@@ -120,6 +127,7 @@ impl Sandbox for Scripted {
             log: Bytes::from_static(b"hello\n"),
             usage,
             fetches: Vec::new(),
+            crash: (outcome == Outcome::Crashed).then_some(crash),
         })
     }
 

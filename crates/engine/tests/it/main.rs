@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod cordon;
 mod delivery;
 mod egress;
 mod explain;

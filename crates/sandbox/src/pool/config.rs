@@ -2,11 +2,15 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Slots of a worker: the fibers that one thread slices between.
 const SLOTS_PER_WORKER_DEFAULT: usize = 64;
 /// Private memory of a worker, all its attempts together.
 const WORKER_MEMORY_DEFAULT: u64 = 4 << 30;
+/// Processes of tenants' own; an idle one holds 8 MB, of which 1 is its own.
+const DEDICATED_MAX_DEFAULT: usize = 32;
+const DEDICATED_IDLE_DEFAULT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone)]
 pub struct PoolConfig {
@@ -16,6 +20,10 @@ pub struct PoolConfig {
     pub slots_per_worker: usize,
     /// The memory ceiling of one of them, in bytes.
     pub worker_memory_bytes: u64,
+    /// Processes of tenants' own at once, all tenants together.
+    pub dedicated_max: usize,
+    /// How long such a process stays with nothing to do.
+    pub dedicated_idle: Duration,
     /// What to start as a worker; the orders follow as the last argument. By default this very program, with
     /// `__sandbox`.
     pub program: PathBuf,
@@ -42,6 +50,8 @@ impl Default for PoolConfig {
             worker_count: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             slots_per_worker: SLOTS_PER_WORKER_DEFAULT,
             worker_memory_bytes: WORKER_MEMORY_DEFAULT,
+            dedicated_max: DEDICATED_MAX_DEFAULT,
+            dedicated_idle: DEDICATED_IDLE_DEFAULT,
             program: PathBuf::from("/proc/self/exe"),
             arguments: vec![OsString::from("__sandbox")],
             cache_dir: None,

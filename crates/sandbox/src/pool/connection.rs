@@ -30,6 +30,8 @@ pub(super) enum ConnectionError {
     Wire(#[from] WireError),
     #[error("it broke the protocol: {0}")]
     Unexpected(&'static str),
+    #[error("it went past a limit: {0}")]
+    Overstepped(&'static str),
     #[error("its socket failed: {0}")]
     Io(#[from] io::Error),
     #[error("it ended")]

@@ -6,12 +6,13 @@
 //! without a check, and the pool does not start if a required layer of the jail is missing.
 //!
 //! [`config`] · [`launch`] and [`process`] start processes · [`connection`] moves frames · [`worker`] is one worker,
-//! [`roster`] all of them · [`images`] and [`engine_files`] are what they run · [`builds`] · [`verdict`] judges reports ·
-//! [`outcall`] takes their calls out.
+//! [`roster`] the shared ones, [`cordon`] those of one tenant each · [`images`] and [`engine_files`] are what they run ·
+//! [`builds`] · [`verdict`] judges reports · [`outcall`] takes their calls out.
 
 mod builds;
 mod config;
 mod connection;
+mod cordon;
 mod engine_files;
 mod images;
 mod launch;
@@ -32,17 +33,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sublet_model::limit;
+use sublet_model::{TenantId, limit};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use self::builds::Builds;
+use self::cordon::Cordons;
 use self::images::Images;
 use self::launch::Launcher;
 use self::process::Spawner;
 use self::roster::{NoPlace, Roster};
 use self::worker::{Job, Worker};
 use crate::wire::{CONTEXT_BYTES_MAX, ENVIRONMENT_BYTES_MAX, EVENT_BYTES_MAX};
-use crate::{Attempt, Build, BuildError, BuildRequest, Limits, Report, Sandbox, Unavailable};
+use crate::{Attempt, Build, BuildError, BuildRequest, Cordon, Limits, Report, Sandbox, Unavailable};
 
 /// Attempts that run alone at once, each in a process of its own.
 const ALONE_MAX: usize = 2;
@@ -55,6 +57,7 @@ const GONE_WITHIN: Duration = Duration::from_secs(2);
 pub struct Pool {
     launcher: Arc<Launcher>,
     roster: Arc<Roster>,
+    cordons: Arc<Cordons>,
     builds: Arc<Builds>,
     images: Images,
     alone: Semaphore,
@@ -97,7 +100,11 @@ impl Pool {
     ///
     /// Errors: among others a required layer of the jail that this machine does not give, by its name.
     pub async fn start(config: PoolConfig) -> Result<Pool, StartError> {
-        for (setting, value) in [("worker_count", config.worker_count), ("slots_per_worker", config.slots_per_worker)] {
+        for (setting, value) in [
+            ("worker_count", config.worker_count),
+            ("slots_per_worker", config.slots_per_worker),
+            ("dedicated_max", config.dedicated_max),
+        ] {
             if value == 0 {
                 return Err(StartError::Setting(setting));
             }
@@ -117,9 +124,11 @@ impl Pool {
         let layers = first.layers.clone();
         Arc::clone(&builds).restock().await;
         roster.start(first);
+        let cordons = Cordons::start(Arc::clone(&roster), config.dedicated_max, config.dedicated_idle);
         Ok(Pool {
             launcher,
             roster,
+            cordons,
             builds,
             images: Images::default(),
             alone: Semaphore::new(ALONE_MAX),
@@ -137,6 +146,11 @@ impl Pool {
     /// Process ids of the workers that run attempts at this moment.
     pub fn worker_pids(&self) -> Vec<u32> {
         self.roster.pids()
+    }
+
+    /// Process ids of the workers that are this tenant's own at this moment.
+    pub fn cordon_pids(&self, tenant: TenantId) -> Vec<u32> {
+        self.cordons.pids(tenant)
     }
 
     /// The latest worker processes that ended, newest first.
@@ -171,6 +185,7 @@ impl Pool {
     }
 
     fn close(&self) {
+        self.cordons.close();
         self.roster.close();
         self.builds.close();
     }
@@ -200,16 +215,7 @@ impl Pool {
     /// In a process that runs nothing else and ends with it.
     async fn run_alone(&self, job: &Job) -> Result<Report, Unavailable> {
         let _turn = self.alone.acquire().await.map_err(|_| Unavailable::Draining)?;
-        let worker = match self.roster.take_standby() {
-            Some(worker) => worker,
-            None => {
-                let connection = self.roster.launch().await.map_err(|error| Unavailable::Broken(error.to_string()))?;
-                let worker = self.launcher.worker(&connection, 1);
-                tokio::spawn(Arc::clone(&self.roster).attend(Arc::clone(&worker), connection));
-                worker
-            }
-        };
-        let guard = EndOnDrop(worker);
+        let guard = EndOnDrop(self.roster.fresh().await?);
         let ticket = guard.0.submit(job).ok_or_else(|| Unavailable::Broken("the standby is gone".to_owned()))?;
         ticket.answer().await
     }
@@ -268,7 +274,11 @@ impl Sandbox for Pool {
             limits: Limits { wall, ..attempt.limits },
             seed: attempt.seed,
         };
-        if attempt.alone { self.run_alone(&job).await } else { self.run_shared(&job).await }
+        match attempt.cordon {
+            _ if attempt.alone => self.run_alone(&job).await,
+            Cordon::Shared => self.run_shared(&job).await,
+            Cordon::Tenant(tenant) => self.cordons.run(tenant, &job).await,
+        }
     }
 
     fn engine_hash(&self) -> &str {

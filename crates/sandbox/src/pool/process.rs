@@ -14,6 +14,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
@@ -23,6 +24,9 @@ use super::memory_file;
 const WORDS_BYTES_MAX: usize = 16 * 1024;
 /// Ends of workers that are remembered.
 const DEATHS_MAX: usize = 16;
+
+/// How long to wait for the way a killed process ended; it takes less than a millisecond.
+const DEATH_KNOWN_WITHIN: Duration = Duration::from_millis(100);
 
 /// How a worker process ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +49,8 @@ pub(super) struct Process {
 struct Corpse {
     child: Child,
     words: File,
+    /// Who wants to know how it ended.
+    asked: Option<oneshot::Sender<Death>>,
 }
 
 /// Starts and buries worker processes.
@@ -78,8 +84,13 @@ impl Spawner {
         let (record, deaths) = watch::channel(VecDeque::new());
         let count = living.clone();
         std::thread::Builder::new().name("sublet-reap".to_owned()).spawn(move || {
-            for corpse in dying {
+            for mut corpse in dying {
+                let asked = corpse.asked.take();
                 let death = bury(corpse);
+                if let Some(asked) = asked {
+                    // Whoever asked may have lost patience.
+                    let _ = asked.send(death.clone());
+                }
                 tracing::debug!(worker.pid = death.pid, signal = death.signal, "worker process ended");
                 record.send_modify(|deaths| {
                     deaths.truncate(DEATHS_MAX - 1);
@@ -121,14 +132,27 @@ impl Process {
     }
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
+impl Process {
+    /// Kills it and says how it ended: by this, or by what befell it before. `None` when that takes too long to know.
+    pub(super) async fn end(mut self) -> Option<Death> {
+        let (asked, answer) = oneshot::channel();
+        self.bury(Some(asked));
+        tokio::time::timeout(DEATH_KNOWN_WITHIN, answer).await.ok()?.ok()
+    }
+
+    fn bury(&mut self, asked: Option<oneshot::Sender<Death>>) {
         let Some((mut child, words)) = self.child.take() else { return };
         // Fails only for one that has ended already.
         let _ = child.kill();
-        if let Err(mpsc::SendError(mut corpse)) = self.reaper.send(Corpse { child, words }) {
+        if let Err(mpsc::SendError(mut corpse)) = self.reaper.send(Corpse { child, words, asked }) {
             let _ = corpse.child.wait();
         }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.bury(None);
     }
 }
 

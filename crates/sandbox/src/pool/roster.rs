@@ -12,6 +12,7 @@ use super::connection::{Connection, ConnectionError};
 use super::launch::Launcher;
 use super::worker::{Job, Ticket, Worker};
 use crate::wire::Role;
+use crate::{Crash, Unavailable};
 
 /// How long to wait after a worker that could not be started: at first, and at most.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
@@ -36,6 +37,22 @@ pub(super) struct Roster {
 struct Seats {
     workers: Vec<Option<Arc<Worker>>>,
     standby: Option<Arc<Worker>>,
+}
+
+/// The kernel's signal for a system call outside the profile.
+const SIGSYS: i32 = 31;
+
+/// Ends the process and says how it looked.
+async fn crash_of(fault: Option<&ConnectionError>, connection: Connection) -> Crash {
+    match fault {
+        Some(ConnectionError::Wire(_) | ConnectionError::Unexpected(_)) => Crash::Breach,
+        Some(ConnectionError::Ended | ConnectionError::Io(_)) => match connection.process.end().await {
+            Some(death) if death.signal == Some(SIGSYS) => Crash::ForbiddenCall,
+            _ => Crash::Death,
+        },
+        // Dropping the connection ends the process.
+        _ => Crash::Death,
+    }
 }
 
 /// Why a job found no place.
@@ -103,8 +120,18 @@ impl Roster {
         Ok(best.map(|(_, worker)| Arc::clone(worker)))
     }
 
-    /// A worker for one attempt alone: the standby, if it is there.
-    pub(super) fn take_standby(&self) -> Option<Arc<Worker>> {
+    /// A worker that has run nothing and gets no seat: the standby, if it is there, else one that is started now.
+    pub(super) async fn fresh(self: &Arc<Roster>) -> Result<Arc<Worker>, Unavailable> {
+        if let Some(worker) = self.take_standby() {
+            return Ok(worker);
+        }
+        let connection = self.launch().await.map_err(|error| Unavailable::Broken(error.to_string()))?;
+        let worker = self.launcher.worker(&connection, self.slots_per_worker);
+        tokio::spawn(Arc::clone(self).attend(Arc::clone(&worker), connection));
+        Ok(worker)
+    }
+
+    fn take_standby(&self) -> Option<Arc<Worker>> {
         let taken = self.lock().standby.take();
         if taken.is_some() {
             self.vacancy.notify_one();
@@ -181,8 +208,9 @@ impl Roster {
         let fault = worker.drive(&mut connection).await;
         // The standby steps in before anything else: new attempts must not wait for the burial.
         self.replace(&worker);
-        drop(connection);
-        let lost = worker.close();
+        worker.take_no_more();
+        let crash = crash_of(fault.as_ref(), connection).await;
+        let lost = worker.close(crash);
         if let Some(fault) = fault {
             let pid = worker.pid;
             metrics::counter!("sublet_worker_faults_total").increment(1);

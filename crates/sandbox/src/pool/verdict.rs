@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use sublet_model::{Outcome, Usage};
 
 use crate::wire::{Done, WireError};
-use crate::{Failure, Limits, Report};
+use crate::{Crash, Failure, Limits, Report};
 
 /// What the server itself knows of an attempt under way.
 #[derive(Debug, Clone, Copy)]
@@ -40,11 +40,19 @@ pub(super) fn report(done: Done, known: Known, elapsed: Duration) -> Result<Repo
         bytes_out: bytes_out as u64,
         ..Usage::default()
     };
-    Ok(Report { outcome: done.outcome, result: done.result, failure: done.failure, log, usage, fetches: Vec::new() })
+    Ok(Report {
+        outcome: done.outcome,
+        result: done.result,
+        failure: done.failure,
+        log,
+        usage,
+        fetches: Vec::new(),
+        crash: (done.outcome == Outcome::Crashed).then_some(Crash::Trap),
+    })
 }
 
-/// For an attempt whose worker is gone: all that is known is how long it ran.
-pub(super) fn lost(outcome: Outcome, failure: Failure, known: Known, elapsed: Duration) -> Report {
+/// For an attempt whose worker is gone: all that is known is how long it ran, and how the worker ended.
+pub(super) fn lost(outcome: Outcome, failure: Failure, crash: Crash, known: Known, elapsed: Duration) -> Report {
     let usage = Usage {
         wall_us: micros(elapsed),
         cpu_us: 0,
@@ -54,7 +62,8 @@ pub(super) fn lost(outcome: Outcome, failure: Failure, known: Known, elapsed: Du
         bytes_out: 0,
         ..Usage::default()
     };
-    Report { outcome, result: None, failure: Some(failure), log: Bytes::new(), usage, fetches: Vec::new() }
+    let crash = (outcome == Outcome::Crashed).then_some(crash);
+    Report { outcome, result: None, failure: Some(failure), log: Bytes::new(), usage, fetches: Vec::new(), crash }
 }
 
 /// JavaScript strings may hold half a character; a log does not.

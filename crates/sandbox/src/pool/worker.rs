@@ -18,7 +18,7 @@ use super::outcall;
 use super::verdict::{self, Known};
 use crate::egress::Egress;
 use crate::wire::{Done, FROM_WORKER_BYTES_MAX, FromWorker, RunOrder, ToWorker, WireError};
-use crate::{Limits, Report, Unavailable, ending};
+use crate::{Crash, Limits, Report, Unavailable, ending};
 
 /// How often a busy worker is looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
@@ -56,11 +56,12 @@ pub(super) struct Worker {
     ended_by_us: Notify,
 }
 
-#[derive(Default)]
 struct State {
     is_gone: bool,
     last_attempt: u64,
     in_flight: HashMap<u64, InFlight>,
+    /// When something was last in flight; its start, if nothing ever was.
+    last_used: Instant,
     /// When each image was last wanted, on this worker's own clock.
     loaded: HashMap<u64, u64>,
     clock: u64,
@@ -107,7 +108,15 @@ impl Worker {
             slots,
             memory_bytes,
             busy: AtomicUsize::new(0),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                is_gone: false,
+                last_attempt: 0,
+                in_flight: HashMap::new(),
+                last_used: Instant::now(),
+                loaded: HashMap::new(),
+                clock: 0,
+                outbox: Outbox::default(),
+            }),
             outbox_filled: Notify::new(),
             ended_by_us: Notify::new(),
         })
@@ -122,6 +131,16 @@ impl Worker {
     pub(super) fn has_room(&self) -> bool {
         let state = self.lock();
         !state.is_gone && state.in_flight.len() < self.slots
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.lock().is_gone
+    }
+
+    /// Since when nothing has been in flight; none while something is.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let state = self.lock();
+        state.in_flight.is_empty().then_some(state.last_used)
     }
 
     pub(super) fn has_loaded(&self, image: &SealedImage) -> bool {
@@ -163,6 +182,11 @@ impl Worker {
             self.outbox_filled.notify_one();
         }
         Some(Ticket { worker: Arc::clone(self), attempt, answer, is_answered: false })
+    }
+
+    /// It is gone, or as good as gone; what is in flight hears of it from [`Worker::close`].
+    pub(super) fn take_no_more(&self) {
+        self.lock().is_gone = true;
     }
 
     /// Lets the process go; what is in flight ends as crashed.
@@ -284,6 +308,7 @@ impl Worker {
             in_flight.hang_up(&mut report);
             in_flight.answer.take()
         });
+        state.last_used = Instant::now();
         self.busy.store(state.in_flight.len(), Ordering::Relaxed);
         drop(state);
         if let Some(answer) = answer {
@@ -296,6 +321,7 @@ impl Worker {
     fn take(&self, attempt: u64) -> Result<InFlight, WireError> {
         let mut state = self.lock();
         let in_flight = state.in_flight.remove(&attempt).ok_or(WireError::Invalid("attempt"))?;
+        state.last_used = Instant::now();
         self.busy.store(state.in_flight.len(), Ordering::Relaxed);
         Ok(in_flight)
     }
@@ -303,16 +329,16 @@ impl Worker {
     fn watch(&self, silence: &mut Silence, outbox: &mut Outbox) -> Result<(), ConnectionError> {
         let now = Instant::now();
         if self.lock().in_flight.values().any(|in_flight| in_flight.is_overdue(now)) {
-            return Err(ConnectionError::Unexpected("an attempt went on past its wall limit"));
+            return Err(ConnectionError::Overstepped("an attempt went on past its wall limit"));
         }
         // The kernel counts what the ceiling of private memory can be made to overlook. One that is gone is noticed
         // by its socket.
         let resident = sublet_jail::resident_bytes(self.pid).unwrap_or(0);
         if resident > self.memory_bytes.saturating_add(RESIDENT_SLACK_BYTES) {
-            return Err(ConnectionError::Unexpected("more memory than its ceiling"));
+            return Err(ConnectionError::Overstepped("more memory than its ceiling"));
         }
         match silence.pinged {
-            Some(pinged) if now - pinged >= SILENT_AFTER => Err(ConnectionError::Unexpected("no answer to a ping")),
+            Some(pinged) if now - pinged >= SILENT_AFTER => Err(ConnectionError::Overstepped("no answer to a ping")),
             Some(_) => Ok(()),
             None if now - silence.heard >= SILENT_AFTER => {
                 silence.pinged = Some(now);
@@ -325,9 +351,8 @@ impl Worker {
 
     /// The process is dead: every attempt that was in flight gets its end. One that is overdue is the likely
     /// culprit and timed out; the others crashed through no fault that is known.
-    pub(super) fn close(&self) -> usize {
+    pub(super) fn close(&self, crash: Crash) -> usize {
         let mut state = self.lock();
-        state.is_gone = true;
         let in_flight: Vec<InFlight> = state.in_flight.drain().map(|(_, in_flight)| in_flight).collect();
         self.busy.store(0, Ordering::Relaxed);
         drop(state);
@@ -339,7 +364,7 @@ impl Worker {
             } else {
                 (Outcome::Crashed, ending::crashed())
             };
-            let mut report = verdict::lost(outcome, failure, lost.known, now - lost.sent);
+            let mut report = verdict::lost(outcome, failure, crash, lost.known, now - lost.sent);
             lost.hang_up(&mut report);
             if let Some(answer) = lost.answer.take() {
                 let _ = answer.send(Ok(report));

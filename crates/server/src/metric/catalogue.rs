@@ -97,9 +97,15 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     counter("sublet_attempts_rescued_total", &[], "attempts given back because their lease ran out"),
     counter("sublet_settles_refused_total", &[], "attempts whose end the store did not take"),
     counter("sublet_functions_quarantined_total", &[], "functions stopped after crashing alone three times"),
+    counter(
+        "sublet_tenants_moved_total",
+        &[],
+        "tenants moved to worker processes of their own for what their code did",
+    ),
     counter("sublet_versions_total", &[], "versions deployed"),
     // Workers.
     gauge("sublet_workers", "worker processes ready for attempts"),
+    gauge("sublet_workers_dedicated", "worker processes of one tenant's own"),
     counter(
         "sublet_worker_starts_total",
         &[("result", Values::Words(&["ready", "failed"]))],

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sublet_server::{AppState, ServerConfig};
+use sublet_store::TenantSpec;
 use sublet_store::memory::NoFaults;
 use tokio::net::TcpListener;
 
@@ -79,6 +80,34 @@ async fn a_quota_is_merged_by_patch_and_set_by_put() {
     api.patch("/v1/tenants/nobody", json!({})).await.expect(404);
     let page = api.get("/v1/tenants?limit=1").await.expect(200);
     assert_eq!(page["items"][0]["name"], "acme");
+}
+
+#[tokio::test]
+async fn isolation_is_the_operators_to_say_and_saying_it_lifts_a_suspicion() {
+    let api = Api::ready().await;
+    let found = api.get("/v1/tenants/acme").await.expect(200);
+    assert_eq!((&found["isolation"], &found["isolation_reason"]), (&json!("shared"), &Value::Null));
+    let patched = api.patch("/v1/tenants/acme", json!({"isolation": "dedicated"})).await.expect(200);
+    assert_eq!(patched["isolation"], "dedicated");
+    assert_eq!(
+        api.patch("/v1/tenants/acme", json!({"quota": {"weight": 7}})).await.expect(200)["isolation"],
+        "dedicated"
+    );
+    assert_eq!(api.put("/v1/tenants/acme", json!({})).await.expect(200)["isolation"], "shared");
+    api.patch("/v1/tenants/acme", json!({"isolation": "alone"})).await.expect(400);
+
+    let acme = "acme".parse().unwrap();
+    let suspect = |former: Option<TenantSpec>| {
+        Ok(TenantSpec { suspicion: Some("it broke out".to_owned()), ..former.unwrap_or_default() })
+    };
+    api.engine.registry().put_tenant_by(&acme, suspect).await.unwrap();
+    for body in [json!({}), json!({"attributes": {"plan": "gold"}})] {
+        // A set-up script that says what it always says takes nothing back.
+        let put = api.put("/v1/tenants/acme", body).await.expect(200);
+        assert_eq!((&put["isolation"], &put["isolation_reason"]), (&json!("dedicated"), &json!("it broke out")));
+    }
+    let lifted = api.patch("/v1/tenants/acme", json!({"isolation": "shared"})).await.expect(200);
+    assert_eq!((&lifted["isolation"], &lifted["isolation_reason"]), (&json!("shared"), &Value::Null));
 }
 
 #[tokio::test]

@@ -75,6 +75,7 @@ impl Sandbox for Script {
             log: Bytes::from_static(b"hello from the handler\n"),
             usage,
             fetches: Vec::new(),
+            crash: None,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sublet_model::{ErrorKind, FunctionConfig, KeyId, Millis, RuleSpec, TenantId, Timestamp};
+use sublet_model::{ErrorKind, FunctionConfig, Isolation, KeyId, Millis, RuleSpec, TenantId, Timestamp};
 
 use super::world::{World, first, name, refusal, spec};
 use crate::code::ObjectHash;
@@ -43,6 +43,8 @@ pub(super) async fn a_tenant_is_made_and_replaced_under_one_id(world: &mut World
     let mut changed = TenantSpec { status: TenantStatus::Suspended, ..spec() };
     changed.quota.ceiling = 3;
     changed.attributes.insert("plan".to_owned(), "gold".into());
+    changed.isolation = Some(Isolation::Dedicated);
+    changed.suspicion = Some("it ended three processes".to_owned());
     let (replaced, new) = world.store().put_tenant(&acme, changed.clone(), world.now).await.unwrap();
     assert!(!new);
     assert_eq!((replaced.id, replaced.created), (made.id, made.created), "what stays");
