@@ -10,6 +10,9 @@ use zip::write::SimpleFileOptions;
 
 use crate::project::Ignore;
 
+/// The content type of a WebAssembly module.
+pub(crate) const MODULE: &str = "application/wasm";
+
 pub(crate) struct Package {
     pub(crate) content_type: &'static str,
     pub(crate) bytes: Bytes,
@@ -31,7 +34,8 @@ pub(crate) fn single(path: &Path, module: &str) -> Result<Package> {
             let content = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
             return zipped(vec![(format!("{module}.{ending}"), content)], path);
         }
-        _ => bail!("{} is neither a folder nor a .js, .mjs, .cjs, .ts, .mts, .cts or .zip file", path.display()),
+        Some("wasm") => MODULE,
+        _ => bail!("{} is neither a folder nor a .js, .mjs, .cjs, .ts, .mts, .cts, .wasm or .zip file", path.display()),
     };
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(Package { content_type, bytes: bytes.into(), files: 1 })

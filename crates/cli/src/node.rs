@@ -78,6 +78,7 @@ pub(crate) fn pool_config(config: &Config) -> PoolConfig {
         dedicated_idle: config.sandbox.dedicated_idle.duration(),
         arguments: vec![WORKER_COMMAND.into()],
         cache_dir: Some(config.store.data.join("engine")),
+        key_file: Some(config.store.data.join("code.key")),
         insecure_no_jail: config.sandbox.insecure_no_jail,
         ..defaults
     }

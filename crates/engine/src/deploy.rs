@@ -1,13 +1,13 @@
 //! From an upload to an immutable version, live at once if that is wanted.
 
 use bytes::Bytes;
-use sublet_model::{Error, Name};
+use sublet_model::{Error, Name, Runtime};
 use sublet_sandbox::{BuildError, Failure};
 use sublet_store::{LayerRecord, NewVersion, TenantRecord, VersionRecord};
 
 use crate::core::Core;
 use crate::package::{PackageError, open_zip, single_file};
-use crate::runnable::build_request;
+use crate::runnable::{build_request, compile_request};
 
 /// What was uploaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum PackageKind {
     Zip,
     /// One file, named after the handler.
     JavaScript,
+    /// One WebAssembly module.
+    Wasm,
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -29,6 +31,19 @@ pub enum DeployError {
 impl From<PackageError> for DeployError {
     fn from(error: PackageError) -> DeployError {
         Error::invalid("package", error.to_string()).into()
+    }
+}
+
+/// Whether what was uploaded can be what the function is.
+fn check_kind(kind: PackageKind, runtime: Runtime) -> Result<(), Error> {
+    match (kind, runtime) {
+        (PackageKind::JavaScript, Runtime::Wasm) => {
+            Err(Error::invalid("runtime", "is wasm, and what was uploaded is JavaScript"))
+        }
+        (PackageKind::Wasm, Runtime::Javascript) => {
+            Err(Error::invalid("runtime", "is javascript, and what was uploaded is a WebAssembly module"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -47,18 +62,25 @@ impl Core {
         let function = found.ok_or_else(|| Error::not_found(format!("function {name}")))?;
         let config = &function.config;
         self.check_secrets(tenant.id, function.id, &config.secrets).await?;
-        let files = match kind {
-            PackageKind::Zip => open_zip(&package)?,
-            PackageKind::JavaScript => single_file(&package, config.handler_parts()?.0)?,
-        };
+        check_kind(kind, config.runtime)?;
         let mut layers = Vec::with_capacity(config.layers.len());
         for layer in &config.layers {
             let record = self.store.layer(layer, None).await?;
             let newest = record.ok_or_else(|| Error::invalid("layers", format!("there is no layer `{layer}`")))?;
             layers.push((layer.clone(), newest.number));
         }
-        let layer_files = self.layer_files(&layers).await?;
-        let built = match self.sandbox.build(build_request(config, files, layer_files)?).await {
+        let built = match config.runtime {
+            Runtime::Javascript => {
+                let files = match kind {
+                    PackageKind::JavaScript => single_file(&package, config.handler_parts()?.0)?,
+                    PackageKind::Zip | PackageKind::Wasm => open_zip(&package)?,
+                };
+                let layer_files = self.layer_files(&layers).await?;
+                self.sandbox.build(build_request(config, files, layer_files)?).await
+            }
+            Runtime::Wasm => self.sandbox.compile(compile_request(tenant.id, config, &package)?).await,
+        };
+        let built = match built {
             Ok(built) => built,
             Err(BuildError::Rejected(failure)) => return Err(DeployError::Rejected(failure)),
             Err(BuildError::Unavailable(error)) => return Err(Error::unavailable(error.to_string()).into()),

@@ -192,7 +192,7 @@ impl Core {
             Ok(runnable) => {
                 let seed = self.chance.bits64();
                 let mut attempt = runnable.attempt(lease.invocation.to_string(), payload, seed, false, None);
-                attempt.cordon = self.cordon_of(lease.tenant).await;
+                attempt.cordon = self.cordon_of(lease.tenant, runnable.config.runtime).await;
                 if let Some(answer_by) = answer_by {
                     // Nobody waits for what comes later.
                     let left = Duration::from_millis(answer_by.since(started).max(1));

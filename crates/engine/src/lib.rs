@@ -29,6 +29,7 @@ mod invoke;
 mod lease;
 mod maintenance;
 mod meter;
+mod module;
 mod named_queue;
 mod outbox;
 mod package;

@@ -28,6 +28,12 @@ pub enum PackageError {
     TooLongUnpacked(String),
     #[error("the archive has more than {} entries", PACKAGE_FILES_MAX)]
     TooMany,
+    #[error("it is no WebAssembly module")]
+    NotAModule,
+    #[error("the archive holds no .wasm file")]
+    NoModule,
+    #[error("the archive holds several .wasm files, and the handler `{0}` names none of them")]
+    WhichModule(String),
     #[error("entry `{name}`: {why}")]
     Entry { name: String, why: &'static str },
 }

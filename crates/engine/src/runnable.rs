@@ -6,16 +6,18 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use sublet_model::{EgressRule, Error, FunctionConfig, FunctionId, Name, TenantId, TraceContext, limit};
+use sublet_model::{EgressRule, Error, FunctionConfig, FunctionId, Name, Runtime, TenantId, TraceContext, limit};
 use sublet_sandbox::{
-    Attempt, AttemptContext, BuildError, BuildRequest, Code, Cordon, Failure, Image, Limits, SourceFile,
+    Attempt, AttemptContext, BuildError, BuildRequest, Code, CompileRequest, Cordon, Failure, Image, ImageKind, Limits,
+    SourceFile,
 };
 use sublet_store::{FunctionRecord, TenantRecord, VersionRecord};
 
 use crate::cache::Cache;
 use crate::chance::locked;
 use crate::core::Core;
-use crate::package::{open_zip, single_file};
+use crate::module::module_of;
+use crate::package::{PackageError, open_zip, single_file};
 
 /// Bytes a cached version costs beside its image.
 const ENTRY_BYTES: usize = 2 * 1024;
@@ -27,6 +29,8 @@ pub(crate) struct Runnable {
     pub(crate) egress: Arc<[EgressRule]>,
     code: Code,
     limits: Limits,
+    /// Of a wasm function: its configuration's. A snapshot has it within.
+    environment: Vec<(String, String)>,
     /// With an empty request id.
     context: AttemptContext,
 }
@@ -48,7 +52,7 @@ impl Runnable {
             event,
             context,
             limits: self.limits,
-            environment: Vec::new(),
+            environment: self.environment.clone(),
             egress: None,
             cordon: Cordon::Shared,
             seed,
@@ -136,10 +140,9 @@ impl Core {
     ) -> Result<Arc<Runnable>, NotRunnable> {
         let found = self.directory.version(tenant.id, function.id, number).await?;
         let version = found.ok_or(NotRunnable::Gone)?;
-        let (image, hash) = if version.engine_hash == self.sandbox.engine_hash() {
-            (Image { bytes: self.code.get(&version.image).await? }, version.image)
-        } else {
-            self.rebuild(tenant.id, &version).await?
+        let (image, hash) = match self.kept_image(tenant.id, &version).await? {
+            Some(image) => (image, version.image),
+            None => self.rebuild(tenant.id, &version).await?,
         };
         let config = &version.config;
         let arn = format!("arn:aws:lambda:local:000000000000:function:{}:{number}", function.name);
@@ -147,6 +150,10 @@ impl Core {
             version: number,
             config: config.clone(),
             egress: config.egress.clone().into(),
+            environment: match config.runtime {
+                Runtime::Javascript => Vec::new(),
+                Runtime::Wasm => config.environment.clone().into_iter().collect(),
+            },
             limits: Limits {
                 wall: config.timeout.duration(),
                 cpu: config.cpu.duration(),
@@ -172,6 +179,18 @@ impl Core {
         Ok(runnable)
     }
 
+    /// The image as it is in the code store, unless it is for an engine of another day, or not what the sandbox made.
+    async fn kept_image(&self, tenant: TenantId, version: &VersionRecord) -> Result<Option<Image>, Error> {
+        let kind = match version.config.runtime {
+            // Known without reading it.
+            Runtime::Javascript if version.engine_hash != self.sandbox.engine_hash() => return Ok(None),
+            Runtime::Javascript => ImageKind::Snapshot,
+            Runtime::Wasm => ImageKind::Machine,
+        };
+        let image = Image { kind, bytes: self.code.get(&version.image).await? };
+        Ok(self.sandbox.accepts(&image, &version.engine_hash, tenant).then_some(image))
+    }
+
     /// Makes the image anew for the engine of today.
     async fn rebuild(
         &self,
@@ -179,15 +198,24 @@ impl Core {
         version: &VersionRecord,
     ) -> Result<(Image, sublet_store::ObjectHash), NotRunnable> {
         let package = self.code.get(&version.package).await?;
-        // A zip begins with its mark; everything else was uploaded as one file.
-        let files = if package.starts_with(b"PK") {
-            open_zip(&package).map_err(Error::internal)?
-        } else {
-            let (module, _) = version.config.handler_parts()?;
-            single_file(&package, module).map_err(Error::internal)?
+        let built = match version.config.runtime {
+            Runtime::Wasm => {
+                let request = compile_request(tenant, &version.config, &package).map_err(Error::internal)?;
+                self.sandbox.compile(request).await
+            }
+            Runtime::Javascript => {
+                // A zip begins with its mark; everything else was uploaded as one file.
+                let files = if package.starts_with(b"PK") {
+                    open_zip(&package).map_err(Error::internal)?
+                } else {
+                    let (module, _) = version.config.handler_parts()?;
+                    single_file(&package, module).map_err(Error::internal)?
+                };
+                let layers = self.layer_files(&version.layers).await?;
+                self.sandbox.build(build_request(&version.config, files, layers)?).await
+            }
         };
-        let layers = self.layer_files(&version.layers).await?;
-        let built = match self.sandbox.build(build_request(&version.config, files, layers)?).await {
+        let built = match built {
             Ok(built) => built,
             Err(BuildError::Rejected(failure)) => return Err(NotRunnable::Rejected(failure)),
             Err(BuildError::Unavailable(error)) => return Err(Error::unavailable(error.to_string()).into()),
@@ -210,6 +238,19 @@ impl Core {
         }
         Ok(found)
     }
+}
+
+pub(crate) fn compile_request(
+    tenant: TenantId,
+    config: &FunctionConfig,
+    package: &bytes::Bytes,
+) -> Result<CompileRequest, PackageError> {
+    Ok(CompileRequest {
+        tenant,
+        module: module_of(package, &config.handler)?,
+        memory_bytes: config.memory.0,
+        timeout: limit::COMPILE_TIMEOUT,
+    })
 }
 
 pub(crate) fn build_request(

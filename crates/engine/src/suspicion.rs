@@ -7,7 +7,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use sublet_model::{Isolation, Outcome, TenantId, Timestamp};
+use sublet_model::{Isolation, Outcome, Runtime, TenantId, Timestamp};
 use sublet_sandbox::{Cordon, Crash, Report};
 
 use crate::cache::Cache;
@@ -103,15 +103,15 @@ impl Suspicions {
 }
 
 impl Core {
-    /// In whose worker processes an attempt runs.
-    pub(crate) async fn cordon_of(&self, tenant: TenantId) -> Cordon {
+    /// In whose worker processes an attempt runs. Machine code of a tenant's never runs beside anybody else.
+    pub(crate) async fn cordon_of(&self, tenant: TenantId, runtime: Runtime) -> Cordon {
         let record = match self.directory.tenant_by_id_if_held(tenant) {
             Some(held) => Some(held),
             None => self.directory.tenant_by_id(tenant).await.ok().flatten(),
         };
         // A tenant of whom nothing can be found out is nobody to share with.
         let shares = record.is_some_and(|record| record.spec.isolation_or(self.config.isolation) == Isolation::Shared);
-        if shares { Cordon::Shared } else { Cordon::Tenant(tenant) }
+        if shares && !runtime.needs_own_process() { Cordon::Shared } else { Cordon::Tenant(tenant) }
     }
 
     /// Draws what can be drawn from the end of an attempt. `is_own`: its process ran nobody else's.

@@ -139,7 +139,7 @@ impl Core {
             Runs::Code(runnable) => {
                 let seed = self.chance.bits64();
                 let id = waiting.invocation.to_string();
-                let cordon = self.cordon_of(waiting.tenant).await;
+                let cordon = self.cordon_of(waiting.tenant, runnable.config.runtime).await;
                 let attempt = runnable.attempt(id, work.body.clone(), seed, is_alone, trace.as_ref());
                 let attempt = Attempt { cordon, ..attempt };
                 let report = self.run_with_secrets(waiting.tenant, waiting.function, &runnable, attempt).await;

@@ -1,6 +1,7 @@
 //! A function's configuration: what `PUT …/functions/{function}` says, and what freezes into a version.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -20,6 +21,27 @@ use crate::unit::{Millis, Size};
 pub enum Runtime {
     /// JavaScript in the wasm tier.
     Javascript,
+    /// A WebAssembly module of the tenant's own: a WASI preview 1 command.
+    Wasm,
+}
+
+impl FromStr for Runtime {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Runtime, Error> {
+        match text {
+            "javascript" => Ok(Runtime::Javascript),
+            "wasm" => Ok(Runtime::Wasm),
+            _ => Err(Error::invalid("runtime", "must be javascript or wasm")),
+        }
+    }
+}
+
+impl Runtime {
+    /// Whether machine code is made of what the tenant uploads: such code runs in worker processes of that tenant alone.
+    pub const fn needs_own_process(self) -> bool {
+        matches!(self, Runtime::Wasm)
+    }
 }
 
 /// Where one function's result events go besides.
@@ -86,7 +108,7 @@ impl Destinations {
 pub struct FunctionConfig {
     #[serde(default = "default_runtime")]
     pub runtime: Runtime,
-    /// `file.export`, as in Lambda.
+    /// `file.export`, as in Lambda. Of a wasm function that is a .zip with several modules: which of them, `main.wasm`.
     #[serde(default = "default_handler")]
     pub handler: String,
     /// Wall deadline of an attempt.
@@ -176,6 +198,9 @@ impl FunctionConfig {
         secret::validate(&self.secrets, &self.environment)?;
         if self.layers.len() > limit::LAYERS_MAX {
             return Err(Error::invalid("layers", format!("names more than {} layers", limit::LAYERS_MAX)));
+        }
+        if self.runtime == Runtime::Wasm && !self.layers.is_empty() {
+            return Err(Error::invalid("layers", "hold JavaScript, which a wasm function does not run"));
         }
         egress::validate("egress", &self.egress, false)?;
         if let Some(retry) = &self.retry {

@@ -74,6 +74,8 @@ pub const MEMORY_MAX: u64 = 512 << 20;
 pub const CPU_DEFAULT: Duration = Duration::from_secs(1);
 /// Top-level evaluation at deploy time.
 pub const BUILD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Wall deadline of compiling a tenant's own module: a minute of a core is enough for some 10 MiB.
+pub const COMPILE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Targets of one rule.
 pub const TARGETS_MAX: usize = 5;

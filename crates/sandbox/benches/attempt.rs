@@ -13,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use sublet_model::Outcome;
 use sublet_sandbox::wasm::{Base, Initializer, LoadedImage, Runner, Task, compile_engine, seal_image};
-use sublet_sandbox::{BuildRequest, Limits, SourceFile};
+use sublet_sandbox::{BuildRequest, ImageKind, Limits, SourceFile};
 
 /// The handler of both sides: finds tags and a due date in an item's title.
 const HANDLER: &str = r##"
@@ -131,7 +131,7 @@ fn deploy_one(initializer: &Initializer, runner: &Runner, base: &Base, number: u
     let raw = initializer.evaluate(&request).expect("the handler builds");
     let sealed = seal_image(&raw, base).expect("the snapshot is sound");
     // SAFETY: sealed just above, and nobody else has the file.
-    let image = unsafe { runner.load_image(memory_file(&sealed)).expect("the image loads") };
+    let image = unsafe { runner.load_image(memory_file(&sealed), ImageKind::Snapshot).expect("the image loads") };
     (image, sealed.len())
 }
 

@@ -13,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use sublet_model::Outcome;
 use sublet_sandbox::wasm::{Base, EngineCode, Initializer, LoadedImage, Runner, Task, compile_engine, seal_image};
-use sublet_sandbox::{BuildRequest, Limits, SourceFile};
+use sublet_sandbox::{BuildRequest, ImageKind, Limits, SourceFile};
 
 /// As little as the engine needs around a handler: no modules, no console, no web API.
 const BARE: &str = r#"(function (host) {
@@ -113,7 +113,7 @@ impl Stage {
         let raw = initializer.evaluate(&request).unwrap_or_else(|failure| panic!("{failure:?}"));
         let sealed = seal_image(&raw, &base).expect("the snapshot is sound");
         // SAFETY: sealed just above, and nobody else has the file.
-        let image = unsafe { runner.load_image(memory_file(&sealed)) }.expect("the image loads");
+        let image = unsafe { runner.load_image(memory_file(&sealed), ImageKind::Snapshot) }.expect("the image loads");
         Stage { runner, image }
     }
 

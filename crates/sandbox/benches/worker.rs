@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sublet_model::Outcome;
 use sublet_sandbox::pool::{Pool, PoolConfig};
 use sublet_sandbox::wasm::{Initializer, LoadedImage, Runner, Task, compile_engine, seal_image};
-use sublet_sandbox::{Attempt, AttemptContext, BuildRequest, Code, Cordon, Limits, Sandbox, SourceFile};
+use sublet_sandbox::{Attempt, AttemptContext, BuildRequest, Code, Cordon, ImageKind, Limits, Sandbox, SourceFile};
 
 const TODO: &str = r#"
 export const handler = async (event, context) => {
@@ -233,7 +233,7 @@ impl Local {
         // SAFETY: as above, with as many slots as a worker has.
         let runner = unsafe { Runner::new(&code.run, base, IN_FLIGHT) }.unwrap_or_else(|error| panic!("{error}"));
         // SAFETY: sealed just above, and nobody else has the file.
-        let image = unsafe { runner.load_image(file) }.unwrap_or_else(|error| panic!("{error}"));
+        let image = unsafe { runner.load_image(file, ImageKind::Snapshot) }.unwrap_or_else(|error| panic!("{error}"));
         Local { runner, image, context: serde_json::to_vec(&context()).expect("JSON").into() }
     }
 

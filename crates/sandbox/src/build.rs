@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use sublet_model::TenantId;
 
 use crate::Unavailable;
 use crate::attempt::Failure;
@@ -38,9 +39,31 @@ pub struct BuildRequest {
     pub timeout: Duration,
 }
 
-/// The memory a function's code left after its top level ran: a data-only module that holds no code. Cheap to clone.
+/// A tenant's own WebAssembly module, to be compiled.
+#[derive(Debug, Clone)]
+pub struct CompileRequest {
+    /// Whose workers alone may run what comes of it.
+    pub tenant: TenantId,
+    pub module: Bytes,
+    /// What the function may have; a module that begins with more is refused.
+    pub memory_bytes: u64,
+    /// Wall deadline of the compilation.
+    pub timeout: Duration,
+}
+
+/// What an image is, and with it who may run it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ImageKind {
+    /// The memory that JavaScript's top level left: data and no code. Any worker's engine runs on it.
+    Snapshot,
+    /// Machine code compiled from a tenant's own module, sealed for that tenant.
+    Machine,
+}
+
+/// What attempts of a version start from. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
+    pub kind: ImageKind,
     /// What goes into the object store: made by the server from checked data, bound to `engine_hash`.
     pub bytes: Bytes,
 }

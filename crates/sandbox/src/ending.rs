@@ -35,6 +35,21 @@ pub(crate) fn build_crashed() -> Failure {
     failure("Sandbox.Crashed", "The environment ended while the package was read and its top-level code run".to_owned())
 }
 
+pub(crate) fn compile_timed_out(timeout: Duration) -> Failure {
+    let seconds = timeout.as_secs_f64();
+    failure("Sandbox.Timedout", format!("The module took longer than {seconds:.0} seconds to compile"))
+}
+
+pub(crate) fn compile_crashed() -> Failure {
+    let why = "The compiler broke off: the module needs more memory to compile than there is, or is made to break it";
+    failure("Sandbox.Crashed", why.to_owned())
+}
+
+pub(crate) fn machine_code_too_large(bytes: usize, most: usize) -> Failure {
+    let (held, most) = (bytes >> 20, most >> 20);
+    failure("Sandbox.CodeTooLarge", format!("The module compiles to {held} MiB of machine code, of at most {most} MiB"))
+}
+
 pub(crate) fn snapshot_too_large(bytes: usize, most: usize) -> Failure {
     let (held, most) = (bytes >> 20, most >> 20);
     failure("Sandbox.SnapshotTooLarge", format!("Top-level code leaves {held} MiB in memory, of at most {most} MiB"))

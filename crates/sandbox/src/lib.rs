@@ -14,9 +14,10 @@ mod ending;
 mod wire;
 
 pub use attempt::{Attempt, AttemptContext, Code, Cordon, Crash, Failure, Limits, Report};
-pub use build::{Build, BuildError, BuildRequest, Image, SourceFile};
+pub use build::{Build, BuildError, BuildRequest, CompileRequest, Image, ImageKind, SourceFile};
 
 use async_trait::async_trait;
+use sublet_model::TenantId;
 
 /// Why the sandbox could not do its work: never the tenant's fault, which is an outcome or a [`BuildError::Rejected`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +39,21 @@ pub trait Sandbox: Send + Sync + 'static {
     /// Contract: the same request gives an equivalent image; nothing of the package outlives the call but the image.
     async fn build(&self, request: BuildRequest) -> Result<Build, BuildError>;
 
+    /// Compiles a tenant's own module in isolation, and seals what comes of it for that tenant.
+    ///
+    /// Contract: nothing of the module runs; its image is run in worker processes of that tenant alone.
+    async fn compile(&self, request: CompileRequest) -> Result<Build, BuildError> {
+        let _ = request;
+        Err(Unavailable::Broken("this sandbox runs no modules of tenants' own".to_owned()).into())
+    }
+
+    /// Whether an image that was kept may still be run for the tenant; otherwise it is made again. `engine_hash` is what
+    /// the build said.
+    fn accepts(&self, image: &Image, engine_hash: &str, tenant: TenantId) -> bool {
+        let _ = (image, tenant);
+        engine_hash == self.engine_hash()
+    }
+
     /// Runs one attempt in a fresh environment.
     ///
     /// Contract: returns once, within the wall limit and a little; whatever the tenant's code does is in the report's
@@ -45,7 +61,7 @@ pub trait Sandbox: Send + Sync + 'static {
     /// the attempt.
     async fn run(&self, attempt: Attempt) -> Result<Report, Unavailable>;
 
-    /// The hash of the engine that images are made for; images of another engine are rebuilt from source.
+    /// The hash of the engine that snapshots are made for; those of another engine are rebuilt from source.
     fn engine_hash(&self) -> &str;
 
     /// Attempts that may run at once.

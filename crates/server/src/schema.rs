@@ -82,9 +82,9 @@ pub(crate) struct SecretUseSchema {
     "environment": {"GREETING": "hello"}, "layers": ["helpers"]
 }))]
 pub(crate) struct FunctionConfigSchema {
-    /// `javascript`, which is also what it is when left out.
+    /// `javascript`, which is also what it is when left out, or `wasm`.
     pub(crate) runtime: Option<String>,
-    /// `file.export`, as in Lambda; `index.handler` when left out.
+    /// `file.export`, as in Lambda; `index.handler` when left out. Of a `wasm` function in a zip with several modules: which.
     pub(crate) handler: Option<String>,
     /// Wall deadline of an attempt, `10ms` to `15m`; `3s` when left out.
     pub(crate) timeout: Option<String>,

@@ -163,7 +163,8 @@ pub(crate) struct TenantView {
     egress: Arc<[EgressRule]>,
     /// Which worker processes its attempts run in.
     isolation: IsolationWord,
-    /// Why it was moved to processes of its own without the operator's asking. Setting an `isolation` takes it back.
+    /// Why it was moved to processes of its own without the operator's asking; told to the operator alone. Setting an
+    /// `isolation` takes it back.
     isolation_reason: Option<String>,
     created: String,
 }
@@ -252,7 +253,10 @@ async fn patch_tenant(admin: TenantAdmin, Json(body): Json<TenantBody>) -> Resul
     security(("key" = []))
 )]
 async fn get_tenant(scope: TenantScope) -> axum::Json<TenantView> {
-    axum::Json(TenantView::of(&scope.tenant, scope.engine()))
+    let view = TenantView::of(&scope.tenant, scope.engine());
+    // What gave its code away is not told to those who wrote it.
+    let isolation_reason = view.isolation_reason.filter(|_| scope.is_operator());
+    axum::Json(TenantView { isolation_reason, ..view })
 }
 
 /// Delete a tenant: its queue is cancelled, its code, bodies, logs and keys are erased; its usage stays in sum.

@@ -77,17 +77,19 @@ struct DeployQuery {
 /// Upload code: a new version, live at once unless `?publish=false`.
 ///
 /// The code's top level runs now, once, in isolation; what it leaves is what every attempt starts from. Code that does
-/// not load is 422 with the error, its file and its line.
+/// not load is 422 with the error, its file and its line. Of a function whose runtime is `wasm`, nothing runs now: the module
+/// is compiled in isolation, and one that cannot run here is 422 with the feature or the limit.
 #[utoipa::path(
     post,
     path = "/v1/tenants/{tenant}/functions/{function}/versions",
     tag = "functions",
     params(DeployQuery),
     request_body(
-        description = "A zip, or one JavaScript file; at most 16 MiB",
+        description = "A zip, one JavaScript file, or one WebAssembly module; at most 16 MiB",
         content(
             (String = "text/javascript", example = "export const handler = async (event) => event.detail"),
             (Vec<u8> = "application/zip"),
+            (Vec<u8> = "application/wasm"),
         )
     ),
     responses((status = 201, description = "The version", body = VersionView)),
@@ -102,7 +104,8 @@ async fn deploy_version(
     let kind = match body::media_type(request.headers()).as_str() {
         "application/zip" | "application/x-zip-compressed" => PackageKind::Zip,
         "text/javascript" | "application/javascript" => PackageKind::JavaScript,
-        _ => return Err(Problem::unsupported_media_type("application/zip or text/javascript")),
+        "application/wasm" => PackageKind::Wasm,
+        _ => return Err(Problem::unsupported_media_type("application/zip, text/javascript or application/wasm")),
     };
     // Before the upload is read: a wrong name should not cost the transfer of a package.
     find(&scope, &path.function).await?;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, anyhow};
 use clap::Args;
 use serde_json::{Map, Value, json};
-use sublet_model::Name;
+use sublet_model::{Name, Runtime};
 
 use super::function::{self, ConfigArgs};
 use super::is_not_found;
@@ -22,7 +22,7 @@ const HANDLER: &str = "index.handler";
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// A folder, or a .js, .mjs, .cjs, .ts, .mts, .cts or .zip file
+    /// A folder, or a .js, .mjs, .cjs, .ts, .mts, .cts, .wasm or .zip file
     #[arg(default_value = ".")]
     path: PathBuf,
     /// The tenant's name; otherwise as sublet.toml says
@@ -65,6 +65,9 @@ pub(crate) async fn run(options: Options, client: &Client, printer: Printer) -> 
         files::single(&options.path, handler.rsplit_once('.').map_or("index", |(module, _)| module))?
     };
 
+    if package.content_type == files::MODULE {
+        config.entry("runtime").or_insert_with(|| json!(Runtime::Wasm));
+    }
     let (_, made) = function::put(client, tenant, name, config).await?;
     if made {
         progress.step(&format!("made function {name} of {tenant}"));

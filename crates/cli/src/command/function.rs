@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
-use sublet_model::{Name, Size, unit::Millis};
+use sublet_model::{Name, Runtime, Size, unit::Millis};
 
 use super::{PageArgs, TenantArg, egress_list, is_not_found};
 use crate::client::{Client, ClientError};
@@ -53,6 +53,9 @@ pub(crate) enum Command {
 /// The configuration's fields; what is left out stays as it is, or is the default of a new function.
 #[derive(Debug, Default, Args)]
 pub(crate) struct ConfigArgs {
+    /// `javascript` or `wasm`
+    #[arg(long)]
+    pub(crate) runtime: Option<Runtime>,
     /// `file.export`
     #[arg(long)]
     handler: Option<String>,
@@ -90,6 +93,7 @@ impl ConfigArgs {
                 given.insert(name.to_owned(), value);
             }
         };
+        set("runtime", self.runtime.map(|r| json!(r)));
         set("handler", self.handler.as_ref().map(|h| json!(h)));
         set("timeout", self.timeout.map(|t| json!(t)));
         set("cpu", self.cpu.map(|t| json!(t)));

@@ -110,6 +110,29 @@ async fn a_folder_is_deployed_invoked_and_rolled_back() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_module_is_deployed_and_invoked_and_what_is_none_says_so() -> Result<()> {
+    let scene = scene().await?;
+    let developer = &scene.developer;
+    let words = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/wasm-c/words.wasm");
+    let deploy = |path| ["deploy", path, "--tenant", "acme", "--function", "words", "--env", "GREETING=hi"];
+    let version = developer.json(&deploy(words)).await?;
+    assert_eq!((&version["version"], &version["config"]["runtime"]), (&json!(1), &json!("wasm")));
+    let event = r#"{"detail": {"title": "buy milk today"}}"#;
+    let counted = developer.json(&["invoke", "words", "--tenant", "acme", "--event", event]).await?;
+    assert_eq!(counted, json!({"words": 3, "greeting": "hi buy milk today"}));
+    let log = developer.ok(&["logs", "words", "--tenant", "acme"]).await?;
+    assert!(log.contains("counted 3 words"), "{log}");
+
+    let broken = scene.write("broken.wasm", "(module)")?;
+    let said = developer.run(&deploy(&broken)).await?;
+    assert!(said.code == 2 && said.err.contains("no WebAssembly module"), "{said:?}");
+    let script = scene.write("hello.mjs", HELLO)?;
+    let said = developer.run(&deploy(&script)).await?;
+    assert!(said.code == 2 && said.err.contains("runtime"), "{said:?}");
+    scene.server.stop().await
+}
+
+#[tokio::test]
 async fn a_dead_letter_is_seen_and_redriven_once_the_code_is_mended() -> Result<()> {
     let scene = scene().await?;
     let (operator, developer) = (&scene.operator, &scene.developer);

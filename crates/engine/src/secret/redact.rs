@@ -433,6 +433,7 @@ mod tests {
             log: Bytes::from_static(b"INFO sk_live_4eC39HqLyjW sk_live_4eC39HqLyjW\n"),
             usage: Usage::default(),
             fetches: Vec::new(),
+            crash: None,
         };
         let done = redactor.report(report);
         let failure = done.failure.unwrap();

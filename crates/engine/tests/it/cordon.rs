@@ -1,13 +1,16 @@
 //! Whose attempts run in worker processes of their own, and who is moved there without being asked.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use sublet_engine::StreamFilter;
-use sublet_model::{Isolation, Quota};
-use sublet_sandbox::Cordon;
+use bytes::Bytes;
+use sublet_engine::{DeployError, PackageKind, StreamFilter};
+use sublet_model::{FunctionConfig, Isolation, Outcome, Quota, Runtime};
+use sublet_sandbox::{Attempt, Cordon, ImageKind};
 use sublet_store::{TenantRecord, TenantSpec};
 
-use crate::harness::{House, Scripted, active, by_name, detail, event, name, start};
+use crate::harness::{House, RuntimeClock, Scripted, active, by_name, detail, event, name, start};
 
 async fn record(house: &House, tenant: &str) -> Arc<TenantRecord> {
     house.engine.registry().tenant(tenant).await.unwrap().unwrap()
@@ -72,4 +75,42 @@ async fn a_tenant_whose_code_makes_forbidden_calls_is_moved_with_the_reason_unti
 
     house.engine.registry().put_tenant(&name("acme"), active(Quota::default())).await.unwrap();
     assert_eq!(cordons(&house, &["acme"]).await, [Cordon::Shared]);
+}
+
+/// Succeeds when the attempt is as that of a module should be.
+fn of_a_module(code: &str, attempt: &Attempt) -> (Duration, Outcome) {
+    let is_right = code == "\0asm module"
+        && attempt.code.image.kind == ImageKind::Machine
+        && attempt.environment == [("GREETING".to_owned(), "hi".to_owned())];
+    (Duration::ZERO, if is_right { Outcome::Succeeded } else { Outcome::Failed })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_module_runs_in_its_tenants_cordon_whatever_the_plan_says_and_is_compiled_again_for_another_engine() {
+    let house = House::with(Scripted::new(of_a_module), RuntimeClock::new()).await;
+    house.dispatch_rule().await;
+    let acme = house.tenant("acme", Quota::default()).await;
+    let environment = [("GREETING".to_owned(), "hi".to_owned())].into();
+    let config = FunctionConfig { runtime: Runtime::Wasm, environment, ..FunctionConfig::default() };
+    house.engine.registry().put_function(acme.id, &name("enrich"), config).await.unwrap();
+    let deploy = async |package: &'static [u8], kind| {
+        house.engine.deploy(&acme, &name("enrich"), Bytes::from_static(package), kind, true).await
+    };
+    for (package, kind) in [(&b"export const handler = 1"[..], PackageKind::JavaScript), (b"noise", PackageKind::Wasm)]
+    {
+        let Err(DeployError::Error(error)) = deploy(package, kind).await else { panic!("it was deployed") };
+        assert_eq!(error.kind, sublet_model::ErrorKind::Invalid, "{error}");
+    }
+    deploy(b"\0asm module", PackageKind::Wasm).await.unwrap();
+    assert_eq!(cordons(&house, &["acme"]).await, [Cordon::Tenant(acme.id)]);
+    assert_eq!(house.sandbox.compiles.load(Ordering::SeqCst), 1);
+
+    let House { engine, store, code, clock, .. } = house;
+    drop(engine);
+    let (store, sandbox) = (store.reopen(), Scripted::of_engine("engine-2", of_a_module));
+    let engine = start(&store, &sandbox, &code, &clock, 1).await;
+    let house = House { engine, store, sandbox, code, clock };
+    assert_eq!(cordons(&house, &["acme", "acme"]).await, [Cordon::Tenant(acme.id); 2]);
+    assert_eq!(house.sandbox.compiles.load(Ordering::SeqCst), 1, "once, at its first use");
+    assert_eq!(house.sandbox.builds.load(Ordering::SeqCst), 0);
 }

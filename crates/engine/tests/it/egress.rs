@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sublet_engine::{InvokeRequest, PackageKind, Selector, Viewer};
 use sublet_model::{EgressRule, FunctionConfig, Outcome, Usage};
 use sublet_sandbox::egress::{FetchPart, FetchRecord, FetchRequest, Gateway, GatewayParts, Redirect};
-use sublet_sandbox::{Attempt, Build, BuildError, BuildRequest, Image, Report, Sandbox, Unavailable};
+use sublet_sandbox::{Attempt, Build, BuildError, BuildRequest, Image, ImageKind, Report, Sandbox, Unavailable};
 use sublet_store::{Ledger, Page, Queue, TenantSpec, UsageQuery};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -20,7 +20,7 @@ struct Asking;
 #[async_trait]
 impl Sandbox for Asking {
     async fn build(&self, request: BuildRequest) -> Result<Build, BuildError> {
-        let image = Image { bytes: request.files[0].content.clone() };
+        let image = Image { kind: ImageKind::Snapshot, bytes: request.files[0].content.clone() };
         Ok(Build { image, engine_hash: "asking".to_owned(), log: Bytes::new() })
     }
 
@@ -48,6 +48,7 @@ impl Sandbox for Asking {
             log: Bytes::new(),
             usage: Usage { fetches: used.calls, egress_bytes: used.bytes, ..Usage::default() },
             fetches: egress.records(),
+            crash: None,
         })
     }
 

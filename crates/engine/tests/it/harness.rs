@@ -12,7 +12,8 @@ use sublet_model::{
 };
 use sublet_sandbox::egress::Gateway;
 use sublet_sandbox::{
-    Attempt, Build, BuildError, BuildRequest, Cordon, Crash, Failure, Image, Report, Sandbox, Unavailable,
+    Attempt, Build, BuildError, BuildRequest, CompileRequest, Cordon, Crash, Failure, Image, ImageKind, Report,
+    Sandbox, Unavailable,
 };
 use sublet_store::{Bus, CodeStore, EventRecord, MemoryStore, Store, TenantRecord, TenantSpec};
 
@@ -41,6 +42,7 @@ pub(crate) struct Scripted {
     script: Box<Script>,
     pub(crate) engine_hash: String,
     pub(crate) builds: AtomicUsize,
+    pub(crate) compiles: AtomicUsize,
     pub(crate) running: AtomicUsize,
     pub(crate) running_most: AtomicUsize,
     pub(crate) alone: AtomicUsize,
@@ -61,6 +63,7 @@ impl Scripted {
             script: Box::new(script),
             engine_hash: engine.to_owned(),
             builds: AtomicUsize::new(0),
+            compiles: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
             running_most: AtomicUsize::new(0),
             alone: AtomicUsize::new(0),
@@ -95,7 +98,17 @@ impl Sandbox for Scripted {
         if bytes.starts_with(b"throw") {
             return Err(BuildError::Rejected(failure("Error", "top level threw")));
         }
-        Ok(Build { image: Image { bytes }, engine_hash: self.engine_hash.clone(), log: Bytes::new() })
+        Ok(Build {
+            image: Image { kind: ImageKind::Snapshot, bytes },
+            engine_hash: self.engine_hash.clone(),
+            log: Bytes::new(),
+        })
+    }
+
+    async fn compile(&self, request: CompileRequest) -> Result<Build, BuildError> {
+        self.compiles.fetch_add(1, Ordering::SeqCst);
+        let image = Image { kind: ImageKind::Machine, bytes: request.module };
+        Ok(Build { image, engine_hash: self.engine_hash.clone(), log: Bytes::new() })
     }
 
     async fn run(&self, attempt: Attempt) -> Result<Report, Unavailable> {

@@ -10,7 +10,7 @@ use sublet_engine::{
 };
 use sublet_model::{Error, ErrorKind, FunctionConfig, Outcome, Quota, SecretUse, Usage};
 use sublet_sandbox::egress::Gateway;
-use sublet_sandbox::{Attempt, Build, BuildError, BuildRequest, Image, Report, Sandbox, Unavailable};
+use sublet_sandbox::{Attempt, Build, BuildError, BuildRequest, Image, ImageKind, Report, Sandbox, Unavailable};
 use sublet_store::{CodeStore, MemoryStore, Page, Registry, SecretPlace, Secrets, TenantRecord};
 
 use crate::harness::*;
@@ -29,7 +29,11 @@ impl Sandbox for Leaky {
     async fn build(&self, request: BuildRequest) -> Result<Build, BuildError> {
         self.secret_names.lock().unwrap().clone_from(&request.secret_names);
         let bytes = request.files[0].content.clone();
-        Ok(Build { image: Image { bytes }, engine_hash: "leaky".to_owned(), log: Bytes::new() })
+        Ok(Build {
+            image: Image { kind: ImageKind::Snapshot, bytes },
+            engine_hash: "leaky".to_owned(),
+            log: Bytes::new(),
+        })
     }
 
     async fn run(&self, attempt: Attempt) -> Result<Report, Unavailable> {
@@ -43,6 +47,7 @@ impl Sandbox for Leaky {
             log: Bytes::from(format!("INFO {environment}\n")),
             usage: Usage::default(),
             fetches: Vec::new(),
+            crash: None,
         })
     }
 

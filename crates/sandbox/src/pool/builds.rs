@@ -1,34 +1,68 @@
 //! Builds: each in a process of its own, taken from a locked standby, gone when it has answered.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use sublet_model::TenantId;
 use tokio::sync::Semaphore;
 
 use super::connection::{Connection, ConnectionError, Outbox};
 use super::launch::Launcher;
-use crate::wasm::{RawSnapshot, seal_image};
+use super::machine::CodeKey;
+use crate::wasm::{machine_hash, seal_image};
 use crate::wire::{FROM_WORKER_BYTES_MAX, FromWorker, Role, SNAPSHOT_BYTES_MAX, ToWorker, build_frame_bytes_max};
-use crate::{Build, BuildError, BuildRequest, Image, Unavailable, ending};
+use crate::{Build, BuildError, BuildRequest, CompileRequest, Failure, Image, ImageKind, Unavailable, ending};
 
 /// Builds that run at once; each may take a function's memory twice over, here and there.
 const BUILDS_MAX: usize = 2;
 /// Builds that wait for one of those; more are told to come again.
 const WAITING_MAX: usize = 64;
+/// Modules that are compiled at once. It may take minutes of a core, which must not be a build's that takes milliseconds.
+const COMPILES_MAX: usize = 1;
 
 pub(super) struct Builds {
     launcher: Arc<Launcher>,
     standby: Mutex<Option<Connection>>,
     running: Semaphore,
     waiting: Semaphore,
+    compiling: Semaphore,
+    /// Tenants that have a module in line or being compiled: one each, so that nobody's many keep the others waiting.
+    in_line: Mutex<HashSet<TenantId>>,
+    pub(super) key: CodeKey,
 }
 
+/// A tenant's place in the line.
+struct Place<'a> {
+    builds: &'a Builds,
+    tenant: TenantId,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.builds.in_line().remove(&self.tenant);
+    }
+}
+
+/// What a builder may come to besides an answer.
+struct Words {
+    timed_out: fn(Duration) -> Failure,
+    crashed: fn() -> Failure,
+}
+
+const BUILD: Words = Words { timed_out: ending::build_timed_out, crashed: ending::build_crashed };
+const COMPILE: Words = Words { timed_out: ending::compile_timed_out, crashed: ending::compile_crashed };
+
 impl Builds {
-    pub(super) fn new(launcher: Arc<Launcher>) -> Arc<Builds> {
+    pub(super) fn new(launcher: Arc<Launcher>, key: CodeKey) -> Arc<Builds> {
         Arc::new(Builds {
             launcher,
             standby: Mutex::new(None),
             running: Semaphore::new(BUILDS_MAX),
             waiting: Semaphore::new(BUILDS_MAX + WAITING_MAX),
+            compiling: Semaphore::new(COMPILES_MAX),
+            in_line: Mutex::default(),
+            key,
         })
     }
 
@@ -36,7 +70,11 @@ impl Builds {
         let _place = self.waiting.try_acquire().map_err(|_| Unavailable::Full)?;
         // Closed when the pool is let go.
         let _turn = self.running.acquire().await.map_err(|_| Unavailable::Draining)?;
-        let raw = self.evaluate(request).await?;
+        let timeout = request.timeout;
+        let raw = match self.ask(&ToWorker::Build(request), timeout, &BUILD).await? {
+            FromWorker::Built(raw) => raw,
+            _ => return Err(lost(None, &ConnectionError::Unexpected("a message out of turn"), &BUILD)),
+        };
         let base = Arc::clone(&self.launcher.engine.base);
         let sealed = tokio::task::spawn_blocking(move || seal_image(&raw, &base).map(|bytes| (bytes, raw.log)));
         let (bytes, log) = sealed.await.map_err(broken)?.map_err(|error| {
@@ -44,15 +82,41 @@ impl Builds {
             tracing::warn!(%error, "a builder's snapshot was refused");
             BuildError::Rejected(ending::build_crashed())
         })?;
-        Ok(Build { image: Image { bytes: bytes.into() }, engine_hash: self.launcher.engine.hash.clone(), log })
+        Ok(Build {
+            image: Image { kind: ImageKind::Snapshot, bytes: bytes.into() },
+            engine_hash: self.launcher.engine.hash.clone(),
+            log,
+        })
     }
 
-    /// In a builder, until it answers or its time is over; then the process is gone.
-    async fn evaluate(self: &Arc<Builds>, request: BuildRequest) -> Result<RawSnapshot, BuildError> {
+    pub(super) async fn compile(self: &Arc<Builds>, request: CompileRequest) -> Result<Build, BuildError> {
+        let CompileRequest { tenant, module, memory_bytes, timeout } = request;
+        if !self.in_line().insert(tenant) {
+            return Err(Unavailable::Full.into());
+        }
+        let _place = Place { builds: self, tenant };
+        let _turn = self.compiling.acquire().await.map_err(|_| Unavailable::Draining)?;
+        let order = ToWorker::Compile { module: module.clone(), memory_bytes };
+        let code = match self.ask(&order, timeout, &COMPILE).await? {
+            FromWorker::Compiled { code } => code,
+            _ => return Err(lost(None, &ConnectionError::Unexpected("a message out of turn"), &COMPILE)),
+        };
+        let builds = Arc::clone(self);
+        let sealed = tokio::task::spawn_blocking(move || builds.key.seal(tenant, &module, &code));
+        let image = Image { kind: ImageKind::Machine, bytes: sealed.await.map_err(broken)? };
+        Ok(Build { image, engine_hash: machine_hash().to_owned(), log: bytes::Bytes::new() })
+    }
+
+    /// Asks a builder, until it answers or its time is over; then the process is gone.
+    async fn ask(
+        self: &Arc<Builds>,
+        order: &ToWorker,
+        timeout: Duration,
+        words: &Words,
+    ) -> Result<FromWorker, BuildError> {
         let mut builder = self.take().await?;
-        let timeout = request.timeout;
         let mut outbox = Outbox::default();
-        outbox.push(&ToWorker::Build(request));
+        outbox.push(order);
         if outbox.bytes() > build_frame_bytes_max() {
             return Err(Unavailable::Broken("a package larger than a builder takes".to_owned()).into());
         }
@@ -61,23 +125,15 @@ impl Builds {
             builder.next(SNAPSHOT_BYTES_MAX + FROM_WORKER_BYTES_MAX).await
         });
         match answer.await {
-            Ok(Ok(FromWorker::Built(raw))) => Ok(raw),
             Ok(Ok(FromWorker::Refused(failure))) => Err(BuildError::Rejected(failure)),
             Ok(Ok(FromWorker::Unfit { reason })) => {
                 tracing::warn!(worker.pid = builder.process.pid, "a builder could not do its work: {reason}");
                 Err(Unavailable::Broken(reason).into())
             }
-            Ok(Ok(_)) => Err(self.lost(&builder, &ConnectionError::Unexpected("a message out of turn"))),
-            Ok(Err(error)) => Err(self.lost(&builder, &error)),
-            Err(_) => Err(BuildError::Rejected(ending::build_timed_out(timeout))),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(lost(Some(builder.process.pid), &error, words)),
+            Err(_) => Err(BuildError::Rejected((words.timed_out)(timeout))),
         }
-    }
-
-    /// It died or broke the protocol while the tenant's code ran, and that code is the likely cause.
-    fn lost(&self, builder: &Connection, error: &ConnectionError) -> BuildError {
-        let pid = builder.process.pid;
-        tracing::warn!(worker.pid = pid, %error, "builder {pid} is gone while evaluating a package: {error}");
-        BuildError::Rejected(ending::build_crashed())
     }
 
     /// The standby if it still lives, else a new one; and the next standby is made ready meanwhile.
@@ -112,12 +168,23 @@ impl Builds {
 
     pub(super) fn close(&self) {
         self.running.close();
+        self.compiling.close();
         self.standby().take();
     }
 
-    fn standby(&self) -> std::sync::MutexGuard<'_, Option<Connection>> {
+    fn standby(&self) -> MutexGuard<'_, Option<Connection>> {
         self.standby.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn in_line(&self) -> MutexGuard<'_, HashSet<TenantId>> {
+        self.in_line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// It died or broke the protocol while it had the tenant's code, and that code is the likely cause.
+fn lost(pid: Option<u32>, error: &ConnectionError, words: &Words) -> BuildError {
+    tracing::warn!(worker.pid = pid, %error, "a builder is gone with a package in hand: {error}");
+    BuildError::Rejected((words.crashed)())
 }
 
 fn broken(error: impl std::fmt::Display) -> Unavailable {

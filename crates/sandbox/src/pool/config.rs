@@ -30,6 +30,9 @@ pub struct PoolConfig {
     pub arguments: Vec<OsString>,
     /// Where the compiled engine is kept from one start to the next; without it, every start compiles for seconds.
     pub cache_dir: Option<PathBuf>,
+    /// Where the key is that machine code of tenants' modules is sealed with; made if it is not there. Without it, such code
+    /// is compiled again after every start.
+    pub key_file: Option<PathBuf>,
     /// Goes on without any layer of the jail. Only ever by the operator's explicit word.
     pub insecure_no_jail: bool,
     pub on_refused: OnRefused,
@@ -55,6 +58,7 @@ impl Default for PoolConfig {
             program: PathBuf::from("/proc/self/exe"),
             arguments: vec![OsString::from("__sandbox")],
             cache_dir: None,
+            key_file: None,
             insecure_no_jail: false,
             on_refused: OnRefused::Kill,
         }
@@ -69,6 +73,8 @@ pub enum StartError {
     Worker(String),
     #[error("the engine could not be compiled or kept: {0}")]
     Engine(String),
+    #[error("the key {} for machine code of tenants' modules cannot be used: {why}", path.display())]
+    Key { path: PathBuf, why: String },
     #[error("the setting `{0}` must be at least 1")]
     Setting(&'static str),
 }

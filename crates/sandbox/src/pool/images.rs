@@ -6,8 +6,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sublet_model::TenantId;
+
+use super::machine::CodeKey;
 use super::memory_file;
-use crate::Code;
+use crate::{Code, Cordon, ImageKind};
 
 /// Images kept at once, and their bytes.
 const IMAGES_MAX: usize = 512;
@@ -17,7 +20,27 @@ const IMAGES_BYTES_MAX: usize = 256 << 20;
 #[derive(Debug)]
 pub(super) struct SealedImage {
     pub(super) number: u64,
+    pub(super) kind: ImageKind,
+    /// Whose workers alone may have it.
+    owner: Option<TenantId>,
     pub(super) file: Arc<OwnedFd>,
+}
+
+impl SealedImage {
+    fn for_owner(self: Arc<SealedImage>, owner: Option<TenantId>) -> Result<Arc<SealedImage>, ImageError> {
+        if self.owner == owner { Ok(self) } else { Err(ImageError::Seal) }
+    }
+}
+
+/// Why an image is not handed to a worker.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ImageError {
+    #[error("machine code of a tenant's module must run in its own processes")]
+    Shared,
+    #[error("machine code that this server did not seal for this tenant")]
+    Seal,
+    #[error("{0}")]
+    Io(#[from] io::Error),
 }
 
 #[derive(Default)]
@@ -40,18 +63,28 @@ struct Entry {
 }
 
 impl Images {
-    /// Makes the file on first use, some 0.1 ms for a usual image.
-    pub(super) fn get(&self, code: &Code) -> io::Result<Arc<SealedImage>> {
+    /// Makes the file on first use, some 0.1 ms for a usual image. Machine code is for one tenant's cordon, and its seal is
+    /// broken here: a file that cannot change any more needs no second look.
+    pub(super) fn get(&self, code: &Code, cordon: Cordon, key: &CodeKey) -> Result<Arc<SealedImage>, ImageError> {
+        let owner = match (code.image.kind, cordon) {
+            (ImageKind::Snapshot, _) => None,
+            (ImageKind::Machine, Cordon::Tenant(tenant)) => Some(tenant),
+            (ImageKind::Machine, Cordon::Shared) => return Err(ImageError::Shared),
+        };
         if let Some(image) = self.lock().find(&code.key) {
-            return Ok(image);
+            return image.for_owner(owner);
         }
+        let content = match owner {
+            None => code.image.bytes.clone(),
+            Some(tenant) => key.open_seal(tenant, &code.image.bytes).ok_or(ImageError::Seal)?,
+        };
         // Outside the lock. Of two that make the same one, the second is dropped.
-        let file = Arc::new(memory_file::sealed("sublet-image", &code.image.bytes)?);
+        let file = Arc::new(memory_file::sealed("sublet-image", &content)?);
         let mut kept = self.lock();
         if let Some(image) = kept.find(&code.key) {
-            return Ok(image);
+            return image.for_owner(owner);
         }
-        Ok(kept.insert(Arc::clone(&code.key), file, code.image.bytes.len()))
+        Ok(kept.insert(Arc::clone(&code.key), code.image.kind, owner, file, content.len()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -67,7 +100,14 @@ impl Kept {
         Some(Arc::clone(&entry.image))
     }
 
-    fn insert(&mut self, key: Arc<str>, file: Arc<OwnedFd>, bytes: usize) -> Arc<SealedImage> {
+    fn insert(
+        &mut self,
+        key: Arc<str>,
+        kind: ImageKind,
+        owner: Option<TenantId>,
+        file: Arc<OwnedFd>,
+        bytes: usize,
+    ) -> Arc<SealedImage> {
         while self.by_key.len() >= IMAGES_MAX || (self.bytes + bytes > IMAGES_BYTES_MAX && !self.by_key.is_empty()) {
             // A look at 512 entries, once per image that is not there yet.
             let oldest = self.by_key.iter().min_by_key(|(_, entry)| entry.last_used).map(|(key, _)| Arc::clone(key));
@@ -76,7 +116,7 @@ impl Kept {
         }
         self.clock += 1;
         self.last_number += 1;
-        let image = Arc::new(SealedImage { number: self.last_number, file });
+        let image = Arc::new(SealedImage { number: self.last_number, kind, owner, file });
         let entry = Entry { image: Arc::clone(&image), bytes, last_used: self.clock };
         self.bytes += bytes;
         self.by_key.insert(key, entry);
@@ -91,20 +131,44 @@ mod tests {
     use bytes::Bytes;
 
     fn code(key: usize) -> Code {
-        Code { key: key.to_string().into(), image: Image { bytes: Bytes::from_static(b"image") } }
+        let image = Image { kind: ImageKind::Snapshot, bytes: Bytes::from_static(b"image") };
+        Code { key: key.to_string().into(), image }
+    }
+
+    fn any_key() -> CodeKey {
+        CodeKey::open(None).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn machine_code_is_for_the_cordon_of_the_tenant_it_was_sealed_for() {
+        let (images, key) = (Images::default(), any_key());
+        let (own, other) = (TenantId::from_raw(1), TenantId::from_raw(2));
+        let sealed = key.seal(own, b"module", b"code");
+        let code = Code { key: "a".into(), image: Image { kind: ImageKind::Machine, bytes: sealed.clone() } };
+        // Before it is kept and after, and whatever it is called.
+        for _ in 0..2 {
+            assert!(matches!(images.get(&code, Cordon::Tenant(other), &key), Err(ImageError::Seal)));
+            assert!(matches!(images.get(&code, Cordon::Shared, &key), Err(ImageError::Shared)));
+            assert!(images.get(&code, Cordon::Tenant(own), &key).is_ok());
+        }
+        let renamed = Code { key: "b".into(), ..code };
+        assert!(matches!(images.get(&renamed, Cordon::Tenant(other), &key), Err(ImageError::Seal)));
+        let disguised = Image { kind: ImageKind::Snapshot, bytes: sealed };
+        let disguised = images.get(&Code { key: "c".into(), image: disguised }, Cordon::Shared, &key).unwrap();
+        assert_eq!(disguised.kind, ImageKind::Snapshot, "a worker takes it for a snapshot, and it is none");
     }
 
     #[test]
     fn an_image_keeps_its_number_while_it_is_kept_and_the_least_used_leaves_first() {
-        let images = Images::default();
-        let first = images.get(&code(0)).unwrap().number;
-        let second = images.get(&code(1)).unwrap().number;
-        for key in 2..=IMAGES_MAX {
-            assert_eq!(images.get(&code(0)).unwrap().number, first);
-            images.get(&code(key)).unwrap();
+        let (images, key) = (Images::default(), any_key());
+        let number = |name: usize| images.get(&code(name), Cordon::Shared, &key).unwrap().number;
+        let (first, second) = (number(0), number(1));
+        for name in 2..=IMAGES_MAX {
+            assert_eq!(number(0), first);
+            number(name);
         }
         assert_eq!(images.lock().by_key.len(), IMAGES_MAX);
-        assert_eq!(images.get(&code(0)).unwrap().number, first);
-        assert_ne!(images.get(&code(1)).unwrap().number, second, "it was the least used");
+        assert_eq!(number(0), first);
+        assert_ne!(number(1), second, "it was the least used");
     }
 }

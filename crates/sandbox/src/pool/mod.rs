@@ -7,7 +7,7 @@
 //!
 //! [`config`] · [`launch`] and [`process`] start processes · [`connection`] moves frames · [`worker`] is one worker,
 //! [`roster`] the shared ones, [`cordon`] those of one tenant each · [`images`] and [`engine_files`] are what they run ·
-//! [`builds`] · [`verdict`] judges reports · [`outcall`] takes their calls out.
+//! [`builds`] and [`machine`] make that · [`verdict`] judges reports · [`outcall`] takes their calls out.
 
 mod builds;
 mod config;
@@ -16,6 +16,7 @@ mod cordon;
 mod engine_files;
 mod images;
 mod launch;
+mod machine;
 mod memory_file;
 mod outcall;
 mod process;
@@ -40,11 +41,15 @@ use self::builds::Builds;
 use self::cordon::Cordons;
 use self::images::Images;
 use self::launch::Launcher;
+use self::machine::CodeKey;
 use self::process::Spawner;
 use self::roster::{NoPlace, Roster};
 use self::worker::{Job, Worker};
 use crate::wire::{CONTEXT_BYTES_MAX, ENVIRONMENT_BYTES_MAX, EVENT_BYTES_MAX};
-use crate::{Attempt, Build, BuildError, BuildRequest, Cordon, Limits, Report, Sandbox, Unavailable};
+use crate::{
+    Attempt, Build, BuildError, BuildRequest, CompileRequest, Cordon, Image, ImageKind, Limits, Report, Sandbox,
+    Unavailable,
+};
 
 /// Attempts that run alone at once, each in a process of its own.
 const ALONE_MAX: usize = 2;
@@ -119,7 +124,7 @@ impl Pool {
             .map_err(|error| StartError::Worker(error.to_string()))?;
         let launcher = Arc::new(Launcher::new(&config, spawner, engine));
         let roster = Roster::new(Arc::clone(&launcher), config.worker_count, config.slots_per_worker);
-        let builds = Builds::new(Arc::clone(&launcher));
+        let builds = Builds::new(Arc::clone(&launcher), CodeKey::open(config.key_file.as_deref())?);
         let first = roster.launch().await.map_err(|error| StartError::Worker(error.to_string()))?;
         let layers = first.layers.clone();
         Arc::clone(&builds).restock().await;
@@ -252,9 +257,22 @@ impl Sandbox for Pool {
         self.builds.build(request).await
     }
 
+    async fn compile(&self, request: CompileRequest) -> Result<Build, BuildError> {
+        let _call = self.active.enter()?;
+        self.builds.compile(request).await
+    }
+
+    fn accepts(&self, image: &Image, engine_hash: &str, tenant: TenantId) -> bool {
+        match image.kind {
+            ImageKind::Snapshot => engine_hash == self.engine_hash(),
+            ImageKind::Machine => self.builds.key.open_seal(tenant, &image.bytes).is_some(),
+        }
+    }
+
     async fn run(&self, attempt: Attempt) -> Result<Report, Unavailable> {
         let _call = self.active.enter()?;
         let broken = |error: std::io::Error| Unavailable::Broken(error.to_string());
+        let refused = |error: images::ImageError| Unavailable::Broken(error.to_string());
         let context = serde_json::to_vec(&attempt.context).map_err(|error| broken(error.into()))?;
         let environment = environment_json(&attempt.environment).map_err(|error| broken(error.into()))?;
         // A worker would take a larger one for a broken server, and end.
@@ -266,7 +284,7 @@ impl Sandbox for Pool {
         }
         let wall = attempt.limits.wall.min(limit::TIMEOUT_MAX);
         let job = Job {
-            image: self.images.get(&attempt.code).map_err(broken)?,
+            image: self.images.get(&attempt.code, attempt.cordon, &self.builds.key).map_err(refused)?,
             event: attempt.event,
             context: context.into(),
             environment,

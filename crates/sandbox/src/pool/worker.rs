@@ -264,7 +264,7 @@ impl Worker {
                 Ok(())
             }
             FromWorker::Unfit { reason } => Err(ConnectionError::Unfit(reason)),
-            FromWorker::Ready { .. } | FromWorker::Built(_) | FromWorker::Refused(_) => {
+            FromWorker::Ready { .. } | FromWorker::Built(_) | FromWorker::Compiled { .. } | FromWorker::Refused(_) => {
                 Err(ConnectionError::Unexpected("a message out of turn"))
             }
         }
@@ -381,7 +381,8 @@ impl State {
         if self.loaded.insert(image.number, self.clock).is_some() {
             return;
         }
-        self.outbox.push_with_file(&ToWorker::LoadImage { image: image.number }, Arc::clone(&image.file));
+        self.outbox
+            .push_with_file(&ToWorker::LoadImage { image: image.number, kind: image.kind }, Arc::clone(&image.file));
         if self.loaded.len() > LOADED_MAX {
             let oldest = self.loaded.iter().min_by_key(|(_, wanted)| **wanted).map(|(&number, _)| number);
             if let Some(number) = oldest {

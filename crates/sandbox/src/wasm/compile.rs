@@ -128,7 +128,7 @@ pub(super) fn shape() -> Result<Shape, WasmError> {
 }
 
 /// Feeds SHA-256 with what a `Hash` implementation writes.
-struct ShaHasher(Sha256);
+pub(super) struct ShaHasher(pub(super) Sha256);
 
 impl Hasher for ShaHasher {
     fn write(&mut self, bytes: &[u8]) {

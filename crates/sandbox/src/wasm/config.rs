@@ -17,6 +17,11 @@ const KEEP_RESIDENT_BYTES: usize = 2 << 20;
 const MEMORIES_MIN: u32 = 256;
 /// Entries of a table, the most: the engine has 522 and cannot grow it.
 pub(super) const TABLE_ENTRIES_MAX: usize = 1024;
+/// Entries of a table of a tenant's own module: functions that are called by pointer.
+pub(super) const MODULE_TABLE_ENTRIES_MAX: usize = 20_000;
+/// Bytes of what wasmtime keeps for an instance beside memory and table; a bound, not a reservation. A module of as many
+/// functions and globals as are let through needs less.
+const INSTANCE_BYTES_MAX: usize = 4 << 20;
 /// Bytes from a snapshot's first to its last page that holds anything. Larger ones would be copied into place for every
 /// attempt instead of being mapped, and they weigh on the server that seals them.
 pub(super) const IMAGE_BYTES_MAX: usize = 64 << 20;
@@ -39,10 +44,12 @@ pub(super) fn shared() -> Config {
     config
 }
 
-/// The builder's: host calls read the package's source, by recursion.
+/// The builder's: host calls read the package's source, by recursion; and it compiles tenants' modules.
 pub(super) fn building() -> Config {
     let mut config = shared();
     config.async_stack_size(WASM_STACK_BYTES + sublet_bundle::STACK_BYTES);
+    // Modules are compiled behind the system call filter, where no thread can be started.
+    config.parallel_compilation(false);
     config
 }
 
@@ -56,7 +63,8 @@ pub(super) fn pooling(slots: u32) -> Config {
     pool.total_tables(slots);
     pool.total_stacks(slots);
     pool.max_unused_warm_slots(memories);
-    pool.table_elements(TABLE_ENTRIES_MAX);
+    pool.table_elements(MODULE_TABLE_ENTRIES_MAX);
+    pool.max_core_instance_size(INSTANCE_BYTES_MAX);
     pool.max_memory_size(usize::try_from(limit::MEMORY_MAX).unwrap_or(usize::MAX));
     pool.linear_memory_keep_resident(KEEP_RESIDENT_BYTES);
     pool.table_keep_resident(TABLE_ENTRIES_MAX * size_of::<usize>());

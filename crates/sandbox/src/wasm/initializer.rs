@@ -54,6 +54,10 @@ impl Initializer {
         })
     }
 
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// With another prelude than the product's: what a benchmark compares it with.
     pub fn with_prelude(self, prelude: &'static str) -> Initializer {
         Initializer { prelude, ..self }

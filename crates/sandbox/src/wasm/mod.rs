@@ -10,6 +10,9 @@
 //! * a **builder** runs a package's top level once and hands back its raw memory ([`Initializer`]);
 //! * a **worker** runs attempts from images ([`Runner`]).
 //!
+//! A tenant's own module ([`module`], with [`wasi`] as its world) takes the same way but for what an image is: machine code
+//! that the builder makes of the module, for workers of that tenant alone.
+//!
 //! This module starts no process and opens no file; `worker/` and `pool/` do. The engine itself is made by
 //! engines/quickjs, and the JavaScript around the tenant's code lies in `prelude/`.
 
@@ -21,18 +24,21 @@ mod error;
 mod host;
 mod initializer;
 mod log;
+mod module;
 mod package;
 mod patch;
 mod prelude;
 mod runner;
 mod seal;
 mod snapshot;
+mod wasi;
 
 pub use base::Base;
 pub use compile::{EngineCode, compile_engine, engine_hash};
 pub use error::WasmError;
 pub(crate) use host::Outgoing;
 pub use initializer::{Initializer, Prepared};
+pub(crate) use module::machine_hash;
 pub use runner::{EpochHandle, LoadedImage, RunEnd, Runner, Running, Task};
 pub use seal::seal_image;
 pub use snapshot::RawSnapshot;

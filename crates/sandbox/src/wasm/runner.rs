@@ -16,14 +16,16 @@ use super::WasmError;
 use super::config;
 use super::ending::classify;
 use super::host::{self, Allowance, GuestClock, Host, Observed, Outgoing, Phase, imports};
+use super::module::{self, LoadedModule};
 use super::patch::{self, Patch};
-use crate::{Failure, Limits};
+use super::wasi::{self, Wasi};
+use crate::{Failure, ImageKind, Limits};
 
 /// Ticks until a fresh attempt yields for the first time; with one, an attempt that starts just before a tick would be
 /// set back behind all others after no time at all.
-const FIRST_TICKS: u64 = 2;
+pub(super) const FIRST_TICKS: u64 = 2;
 /// Ticks between two later yields.
-const NEXT_TICKS: u64 = 1;
+pub(super) const NEXT_TICKS: u64 = 1;
 
 /// One attempt's input.
 #[derive(Debug, Clone)]
@@ -52,6 +54,8 @@ struct Shared {
     linker: Linker<Host>,
     base: InstancePre<Host>,
     base_pages: u32,
+    /// For tenants' own modules.
+    wasi: Linker<Wasi>,
 }
 
 impl Runner {
@@ -64,27 +68,36 @@ impl Runner {
         // SAFETY: the caller vouches for the bytes.
         let module = unsafe { Module::deserialize(&engine, run_code)? };
         let linker = host::linker(&engine)?;
+        let wasi = wasi::linker(&engine)?;
         // SAFETY: the caller vouches for the bytes, and that they stay as they are.
         let base = unsafe { Module::deserialize_open_file(&engine, base)? };
         let pages = base.exports().find_map(|export| export.ty().memory().map(MemoryType::minimum));
         let base_pages = pages.and_then(|pages| u32::try_from(pages).ok());
         let base_pages = base_pages.ok_or_else(|| WasmError::Runtime("a base without memory".to_owned()))?;
         let base = Linker::new(&engine).instantiate_pre(&base)?;
-        Ok(Runner { shared: Arc::new(Shared { engine, module, linker, base, base_pages }) })
+        Ok(Runner { shared: Arc::new(Shared { engine, module, linker, base, base_pages, wasi }) })
     }
 
-    /// Reads an image that is a patch, maps one that is a module; the pages of that are shared with every process that
-    /// maps the same file.
+    /// Reads a snapshot that is a patch, maps one that is a module, and machine code; the pages of those are shared with
+    /// every process that maps the same file.
     ///
     /// # Safety
-    /// `image` must hold bytes made by [`super::seal_image`] in our server for our base, and be sealed against writing.
-    pub unsafe fn load_image(&self, image: File) -> Result<LoadedImage, WasmError> {
+    /// `image` must be sealed against writing. A snapshot must hold bytes made by [`super::seal_image`] in our server for our
+    /// base; machine code what a builder of ours made of a module, and this process must run that tenant's alone.
+    pub unsafe fn load_image(&self, image: File, kind: ImageKind) -> Result<LoadedImage, WasmError> {
+        if kind == ImageKind::Machine {
+            // SAFETY: the caller vouches for the bytes, and that they stay as they are.
+            let module = unsafe { Module::deserialize_open_file(&self.shared.engine, image)? };
+            return Ok(LoadedImage(Loaded::Machine(LoadedModule::new(&self.shared.wasi, &module)?)));
+        }
         if let Some(patch) = self.read_patch(&image)? {
-            return Ok(LoadedImage { instance: self.shared.base.clone(), patch: Some(Arc::new(patch)) });
+            let (instance, patch) = (self.shared.base.clone(), Some(Arc::new(patch)));
+            return Ok(LoadedImage(Loaded::Snapshot(Snapshot { instance, patch })));
         }
         // SAFETY: the caller vouches for the bytes, and that they stay as they are.
         let module = unsafe { Module::deserialize_open_file(&self.shared.engine, image)? };
-        Ok(LoadedImage { instance: Linker::new(&self.shared.engine).instantiate_pre(&module)?, patch: None })
+        let instance = Linker::new(&self.shared.engine).instantiate_pre(&module)?;
+        Ok(LoadedImage(Loaded::Snapshot(Snapshot { instance, patch: None })))
     }
 
     fn read_patch(&self, image: &File) -> Result<Option<Patch>, WasmError> {
@@ -106,7 +119,16 @@ impl Runner {
     /// Gets ready to run; the slot is taken and the tenant's code runs from the first poll on. Dropping `Running` gives
     /// the slot back. With all slots taken the attempt ends as `Crashed`: the caller counts its slots.
     pub fn start(&self, image: &LoadedImage, task: Task) -> Running {
-        let memory_bytes_max = image.patch.as_ref().map_or(u64::MAX, |patch| patch.memory_bytes_max());
+        let snapshot = match &image.0 {
+            Loaded::Snapshot(snapshot) => snapshot.clone(),
+            Loaded::Machine(module) => {
+                let wasi = module.host(&task);
+                let observed = wasi.observed.clone();
+                let run = Box::pin(module::attempt(self.shared.engine.clone(), module.clone(), wasi, task));
+                return Running { run, observed };
+            }
+        };
+        let memory_bytes_max = snapshot.patch.as_ref().map_or(u64::MAX, |patch| patch.memory_bytes_max());
         let allowance = Allowance {
             wall: task.limits.wall,
             memory_bytes: task.limits.memory_bytes.min(memory_bytes_max),
@@ -115,7 +137,7 @@ impl Runner {
         };
         let host = Host::new(&allowance, GuestClock::RunsFrom(task.now_ms), Phase::Attempt);
         let observed = host.observed.clone();
-        let run = Box::pin(attempt(self.shared.clone(), image.clone(), host, task));
+        let run = Box::pin(attempt(self.shared.clone(), snapshot, host, task));
         Running { run, observed }
     }
 
@@ -138,7 +160,16 @@ impl EpochHandle {
 
 /// A function ready for attempts; cheap to clone.
 #[derive(Clone)]
-pub struct LoadedImage {
+pub struct LoadedImage(Loaded);
+
+#[derive(Clone)]
+enum Loaded {
+    Snapshot(Snapshot),
+    Machine(LoadedModule),
+}
+
+#[derive(Clone)]
+struct Snapshot {
     /// The base's, if there is a patch.
     instance: InstancePre<Host>,
     patch: Option<Arc<Patch>>,
@@ -192,7 +223,7 @@ pub struct RunEnd {
 }
 
 impl RunEnd {
-    fn of(observed: &Observed, ending: Result<Bytes, (Outcome, Failure)>) -> RunEnd {
+    pub(super) fn of(observed: &Observed, ending: Result<Bytes, (Outcome, Failure)>) -> RunEnd {
         let log = observed.log.lock().unwrap_or_else(PoisonError::into_inner).take();
         let memory_peak_bytes = observed.memory_peak_bytes.load(Ordering::Relaxed);
         let (outcome, result, failure) = match ending {
@@ -203,7 +234,7 @@ impl RunEnd {
     }
 }
 
-async fn attempt(shared: Arc<Shared>, image: LoadedImage, host: Host, task: Task) -> RunEnd {
+async fn attempt(shared: Arc<Shared>, image: Snapshot, host: Host, task: Task) -> RunEnd {
     let observed = host.observed.clone();
     let limits = task.limits;
     let mut store = Store::new(&shared.engine, host);
@@ -216,7 +247,7 @@ async fn attempt(shared: Arc<Shared>, image: LoadedImage, host: Host, task: Task
     RunEnd::of(&observed, classify(finish, called.as_ref().err(), denied, limits.memory_bytes, limits.result_bytes))
 }
 
-async fn call(shared: &Shared, image: &LoadedImage, store: &mut Store<Host>, task: Task) -> wasmtime::Result<()> {
+async fn call(shared: &Shared, image: &Snapshot, store: &mut Store<Host>, task: Task) -> wasmtime::Result<()> {
     let data = image.instance.instantiate_async(&mut *store).await?;
     let memory =
         data.get_memory(&mut *store, "memory").ok_or_else(|| wasmtime::Error::msg("an image without memory"))?;

@@ -10,7 +10,7 @@ use super::frame::frame;
 use super::{CONTEXT_BYTES_MAX, ENVIRONMENT_BYTES_MAX, EVENT_BYTES_MAX, FETCH_BODY_BYTES_MAX, FETCH_HEAD_BYTES_MAX};
 use super::{MESSAGE_BYTES_MAX, package, snapshot};
 use crate::wasm::RawSnapshot;
-use crate::{BuildRequest, Failure, Limits};
+use crate::{BuildRequest, Failure, ImageKind, Limits};
 
 /// Both ends come from one binary; the number catches a worker binary of another version.
 pub(crate) const PROTOCOL: u32 = 3;
@@ -19,6 +19,8 @@ const REPORT_BYTES_MAX: usize = 64 * 1024;
 const LAST_WORDS_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of memory that a package's top level may leave behind, zero pages not counted.
 pub(crate) const SNAPSHOT_BYTES_MAX: usize = 64 << 20;
+/// Bytes of machine code that a tenant's module may come to.
+pub(crate) const MACHINE_CODE_BYTES_MAX: usize = 64 << 20;
 /// Bytes of the log beyond the limit: the line that marks the cut.
 const LOG_MARK_BYTES_MAX: usize = 1024;
 
@@ -56,6 +58,7 @@ pub(crate) enum ToWorker {
     Base,
     LoadImage {
         image: u64,
+        kind: ImageKind,
     },
     Unload {
         image: u64,
@@ -73,6 +76,11 @@ pub(crate) enum ToWorker {
         number: u64,
     },
     Build(BuildRequest),
+    /// For a builder, in place of a package.
+    Compile {
+        module: Bytes,
+        memory_bytes: u64,
+    },
 }
 
 /// How an attempt ended, with times in microseconds.
@@ -119,6 +127,10 @@ pub(crate) enum FromWorker {
         call: u32,
     },
     Built(RawSnapshot),
+    /// Machine code, which nobody here loads.
+    Compiled {
+        code: Bytes,
+    },
     /// The package's own fault.
     Refused(Failure),
 }
@@ -139,9 +151,13 @@ impl ToWorker {
                         Role::Builder => to.u8(2),
                     }
                 }
-                ToWorker::LoadImage { image } => {
+                ToWorker::LoadImage { image, kind } => {
                     to.u8(2);
                     to.u64(*image);
+                    to.u8(match kind {
+                        ImageKind::Snapshot => 1,
+                        ImageKind::Machine => 2,
+                    });
                 }
                 ToWorker::Unload { image } => {
                     to.u8(3);
@@ -179,6 +195,11 @@ impl ToWorker {
                     to.u64(*attempt);
                     to.bytes(message);
                 }
+                ToWorker::Compile { module, memory_bytes } => {
+                    to.u8(20);
+                    to.u64(*memory_bytes);
+                    to.bytes(module);
+                }
             }
         });
     }
@@ -195,7 +216,15 @@ impl ToWorker {
                 };
                 ToWorker::Hello { protocol, role }
             }
-            2 => ToWorker::LoadImage { image: from.u64("image")? },
+            2 => {
+                let image = from.u64("image")?;
+                let kind = match from.u8("image kind")? {
+                    1 => ImageKind::Snapshot,
+                    2 => ImageKind::Machine,
+                    _ => return Err(WireError::Invalid("image kind")),
+                };
+                ToWorker::LoadImage { image, kind }
+            }
             3 => ToWorker::Unload { image: from.u64("image")? },
             4 => ToWorker::Run(RunOrder {
                 attempt: from.u64("attempt")?,
@@ -219,6 +248,10 @@ impl ToWorker {
             9 => {
                 ToWorker::Message { attempt: from.u64("attempt")?, message: from.bytes("message", MESSAGE_BYTES_MAX)? }
             }
+            20 => ToWorker::Compile {
+                memory_bytes: from.u64("memory")?,
+                module: from.bytes("module", limit::PACKAGE_UNPACKED_BYTES_MAX)?,
+            },
             kind => return Err(WireError::Kind(kind)),
         };
         from.end()?;
@@ -272,6 +305,10 @@ impl FromWorker {
                     to.u64(*attempt);
                     to.u32(*call);
                 }
+                FromWorker::Compiled { code } => {
+                    to.u8(20);
+                    to.bytes(code);
+                }
             }
         });
     }
@@ -296,6 +333,7 @@ impl FromWorker {
                 body: from.bytes("body", FETCH_BODY_BYTES_MAX)?,
             },
             9 => FromWorker::AbortFetch { attempt: from.u64("attempt")?, call: from.u32("call")? },
+            20 => FromWorker::Compiled { code: from.bytes("code", MACHINE_CODE_BYTES_MAX)? },
             kind => return Err(WireError::Kind(kind)),
         };
         from.end()?;

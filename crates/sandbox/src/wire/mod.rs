@@ -16,7 +16,8 @@ pub(crate) use codec::WireError;
 pub(crate) use failure::cut_failure;
 pub(crate) use frame::FrameBuffer;
 pub(crate) use message::{
-    Done, FromWorker, PROTOCOL, Role, RunOrder, SNAPSHOT_BYTES_MAX, ToWorker, build_frame_bytes_max,
+    Done, FromWorker, MACHINE_CODE_BYTES_MAX, PROTOCOL, Role, RunOrder, SNAPSHOT_BYTES_MAX, ToWorker,
+    build_frame_bytes_max,
 };
 pub(crate) use snapshot::{filled_bytes, filled_runs};
 pub(crate) use socket::{Arrival, CHUNK_BYTES, Inlet, receive, send, send_with_file};

@@ -86,13 +86,14 @@ impl Worker<'_> {
         outlet: &mut Outlet<'_>,
     ) -> Result<(), Fault> {
         match message {
-            ToWorker::LoadImage { image } => {
+            ToWorker::LoadImage { image, kind } => {
                 if self.images.len() >= IMAGES_MAX {
                     return Err(Fault::Protocol("more images than a worker holds"));
                 }
                 let file = File::from(inlet.take_file()?);
-                // SAFETY: our server made the image and sealed its file; nobody else can write to this socket.
-                let loaded = unsafe { self.runner.load_image(file) };
+                // SAFETY: our server made the image and sealed its file; nobody else can write to this socket. Machine code
+                // comes to the processes of its tenant alone, which is what they are for.
+                let loaded = unsafe { self.runner.load_image(file, kind) };
                 self.images.insert(image, loaded.map_err(|error| error.to_string()));
             }
             ToWorker::Unload { image } => {
@@ -105,7 +106,9 @@ impl Worker<'_> {
                 outlet.push(&FromWorker::Pong { number })?;
                 outlet.flush()?;
             }
-            ToWorker::Hello { .. } | ToWorker::Base | ToWorker::Build(_) => return Err(Fault::Protocol("not now")),
+            ToWorker::Hello { .. } | ToWorker::Base | ToWorker::Build(_) | ToWorker::Compile { .. } => {
+                return Err(Fault::Protocol("not now"));
+            }
         }
         Ok(())
     }

@@ -6,5 +6,6 @@ mod attempts;
 mod cordons;
 mod egress;
 mod hostile;
+mod modules;
 mod processes;
 mod support;

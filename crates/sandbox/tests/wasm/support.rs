@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use sublet_sandbox::wasm::{
     Base, EngineCode, EpochHandle, Initializer, LoadedImage, RunEnd, Runner, Task, compile_engine, seal_image,
 };
-use sublet_sandbox::{BuildRequest, Failure, Limits, SourceFile};
+use sublet_sandbox::{BuildRequest, Failure, ImageKind, Limits, SourceFile};
 
 pub(crate) type Files<'a> = &'a [(&'a str, &'a str)];
 
@@ -82,7 +82,7 @@ pub(crate) fn build(options: Options<'_>) -> Result<Built, Failure> {
     let sealed = seal_image(&raw, &engine().code.base).unwrap();
     let file = memory_file(&sealed);
     // SAFETY: the bytes were sealed just above, and nobody else has the file.
-    let image = unsafe { engine().runner.load_image(file).unwrap() };
+    let image = unsafe { engine().runner.load_image(file, ImageKind::Snapshot).unwrap() };
     Ok(Built { runner: &engine().runner, image, log, memory_bytes: options.memory_bytes, image_bytes: sealed.len() })
 }
 

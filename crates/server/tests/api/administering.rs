@@ -106,6 +106,8 @@ async fn isolation_is_the_operators_to_say_and_saying_it_lifts_a_suspicion() {
         let put = api.put("/v1/tenants/acme", body).await.expect(200);
         assert_eq!((&put["isolation"], &put["isolation_reason"]), (&json!("dedicated"), &json!("it broke out")));
     }
+    let own = api.get_as(&api.key_of("acme").await, "/v1/tenants/acme").await.expect(200);
+    assert_eq!((&own["isolation"], &own["isolation_reason"]), (&json!("dedicated"), &Value::Null));
     let lifted = api.patch("/v1/tenants/acme", json!({"isolation": "shared"})).await.expect(200);
     assert_eq!((&lifted["isolation"], &lifted["isolation_reason"]), (&json!("shared"), &Value::Null));
 }

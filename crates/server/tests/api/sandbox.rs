@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sublet_model::{Outcome, Usage};
-use sublet_sandbox::{Attempt, Build, BuildError, BuildRequest, Failure, Image, Report, Sandbox, Unavailable};
+use sublet_sandbox::{
+    Attempt, Build, BuildError, BuildRequest, Failure, Image, ImageKind, Report, Sandbox, Unavailable,
+};
 use tokio::sync::watch;
 
 pub(crate) struct Script {
@@ -41,7 +43,8 @@ impl Sandbox for Script {
         if String::from_utf8_lossy(&content).contains("cannot load") {
             return Err(BuildError::Rejected(failure("SyntaxError", "unexpected token")));
         }
-        Ok(Build { image: Image { bytes: content }, engine_hash: self.engine_hash().to_owned(), log: Bytes::new() })
+        let image = Image { kind: ImageKind::Snapshot, bytes: content };
+        Ok(Build { image, engine_hash: self.engine_hash().to_owned(), log: Bytes::new() })
     }
 
     async fn run(&self, attempt: Attempt) -> Result<Report, Unavailable> {

@@ -31,7 +31,7 @@ impl Mailbox {
         self.lock().wake_at
     }
 
-    pub(super) fn set_wake_at(&self, at: Option<Instant>) {
+    pub(in crate::wasm) fn set_wake_at(&self, at: Option<Instant>) {
         self.lock().wake_at = at;
     }
 

@@ -90,16 +90,32 @@ pub(super) struct Allowance {
     pub(super) log_bytes: usize,
 }
 
+impl Observed {
+    pub(super) fn new(log_bytes: usize) -> Observed {
+        Observed {
+            log: Mutex::new(Log::new(log_bytes)),
+            memory_peak_bytes: AtomicU64::new(0),
+            memory_denied: AtomicBool::new(false),
+            mailbox: Mailbox::default(),
+            outgoing: Mutex::default(),
+        }
+    }
+
+    /// Whether a memory may grow to `desired` bytes, of `most`; remembers either way.
+    pub(super) fn grants_memory(&self, desired: u64, most: u64) -> bool {
+        if desired > most {
+            self.memory_denied.store(true, Ordering::Relaxed);
+            return false;
+        }
+        self.memory_peak_bytes.fetch_max(desired, Ordering::Relaxed);
+        true
+    }
+}
+
 impl Host {
     pub(super) fn new(allowance: &Allowance, clock: GuestClock, phase: Phase) -> Host {
         Host {
-            observed: Arc::new(Observed {
-                log: Mutex::new(Log::new(allowance.log_bytes)),
-                memory_peak_bytes: AtomicU64::new(0),
-                memory_denied: AtomicBool::new(false),
-                mailbox: Mailbox::default(),
-                outgoing: Mutex::default(),
-            }),
+            observed: Arc::new(Observed::new(allowance.log_bytes)),
             memory: None,
             finish: None,
             input: Vec::new(),
@@ -184,13 +200,7 @@ impl Host {
 
 impl ResourceLimiter for Host {
     fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let desired = desired as u64;
-        if desired > self.memory_bytes {
-            self.observed.memory_denied.store(true, Ordering::Relaxed);
-            return Ok(false);
-        }
-        self.observed.memory_peak_bytes.fetch_max(desired, Ordering::Relaxed);
-        Ok(true)
+        Ok(self.observed.grants_memory(desired as u64, self.memory_bytes))
     }
 
     fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
