@@ -5,6 +5,7 @@
 mod attempts;
 mod cordons;
 mod egress;
+mod fetch;
 mod hostile;
 mod modules;
 mod processes;

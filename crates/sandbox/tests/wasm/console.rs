@@ -32,7 +32,66 @@ fn console_writes_levels_and_values() {
     assert!(lines[3].starts_with("    at handler (index.mjs:"), "{text}");
     assert_eq!(
         &lines[4..],
-        [r#"DEBUG x is 5% of {"y":1} rest"#, r#"TRACE Point {"x":1}"#, "INFO [value that cannot be shown]"]
+        [
+            r#"DEBUG x is 5% of {"y":1} rest"#,
+            r#"TRACE Point {"x":1}"#,
+            "    at handler (index.mjs:9:31)",
+            "INFO [value that cannot be shown]"
+        ]
+    );
+}
+
+#[test]
+fn console_counts_times_groups_and_draws_tables() {
+    let built = package(&[(
+        "index.mjs",
+        r#"
+        export const handler = () => {
+            console.group("outer");
+            console.log("one\ntwo");
+            console.group();
+            console.table([{ a: 1, b: "x" }, { a: 2 }, 3]);
+            console.groupEnd();
+            console.groupEnd();
+            console.groupEnd();
+            console.count(); console.count("x"); console.count(); console.countReset(); console.count();
+            console.time("t"); console.timeEnd("t"); console.timeEnd("t");
+            console.assert(true, "no"); console.assert(false, "because %s", 1); console.assert(0);
+            console.dir("text"); console.table(5);
+            console.log(Object.assign(new Error("bad"), { code: "E", stack: "" }), new Uint8Array([1, 2]));
+            console.log(new Headers({ A: "b" }), new URL("http://a/"), new DOMException("gone", "AbortError").name);
+        };"#,
+    )]);
+    let text = log(&run(&built, "{}"));
+    let mut lines: Vec<&str> = text.lines().collect();
+    assert!(lines[13].starts_with("INFO t: 0") && lines[13].ends_with(" ms"), "{text}");
+    lines.remove(13);
+    assert_eq!(
+        lines,
+        [
+            "INFO outer",
+            "INFO   one",
+            "  two",
+            "INFO     ┌─────────┬───┬─────┬────────┐",
+            "    │ (index) │ a │ b   │ Values │",
+            "    ├─────────┼───┼─────┼────────┤",
+            "    │ 0       │ 1 │ \"x\" │        │",
+            "    │ 1       │ 2 │     │        │",
+            "    │ 2       │   │     │ 3      │",
+            "    └─────────┴───┴─────┴────────┘",
+            "INFO default: 1",
+            "INFO x: 1",
+            "INFO default: 2",
+            "INFO default: 1",
+            "WARN there is no timer 't'",
+            "ERROR Assertion failed: because 1",
+            "ERROR Assertion failed",
+            "INFO \"text\"",
+            "INFO 5",
+            "INFO Error: bad",
+            "  code: \"E\" Uint8Array [1,2]",
+            r#"INFO Headers {"a":"b"} "http://a/" AbortError"#,
+        ]
     );
 }
 

@@ -11,6 +11,7 @@ mod packages;
 mod secret;
 mod support;
 mod typescript;
+mod webapi;
 
 use sublet_model::Outcome;
 

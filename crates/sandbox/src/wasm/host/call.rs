@@ -3,7 +3,7 @@
 //! Each is a pure function of its request and of what the same attempt asked before; none opens, connects or waits, and a
 //! request is short enough that the thread is free again within about a millisecond. Requests are hostile input.
 
-use super::{fetch, files};
+use super::{fetch, files, text, url};
 
 /// Bytes of one request: the prelude cuts what is longer.
 pub(super) const REQUEST_BYTES_MAX: usize = 1 << 20;
@@ -63,6 +63,8 @@ pub(super) fn call(operation: i32, context: &mut CallContext<'_>, request: &[u8]
         return Err(CallError::new("RangeError", "a request to the host is too long").text());
     }
     let answer = match operation {
+        1..=19 => url::call(operation, request),
+        20..=39 => text::call(operation, request),
         100..=119 => fetch::call(operation, context, request),
         120..=129 => files::call(operation, context, request),
         _ => Err(CallError::new("TypeError", "the host has no such operation")),

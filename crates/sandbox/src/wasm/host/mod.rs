@@ -6,8 +6,11 @@
 
 mod call;
 mod fetch;
+mod file_url;
 mod files;
 mod mailbox;
+mod text;
+mod url;
 
 pub(super) use call::Phase;
 pub(crate) use fetch::Outgoing;

@@ -9,7 +9,7 @@ const { apply, ownKeys, getPrototypeOf, defineProperty } = Reflect;
 const { isArray } = Array;
 const { getOwnPropertyDescriptor } = Object;
 const mathTrunc = Math.trunc;
-const isError = Error.isError ?? ((value) => value instanceof Error);
+const isEngineError = Error.isError, GlobalDOMException = DOMException;
 const GlobalError = Error, GlobalString = String, GlobalMap = Map, GlobalSet = Set, GlobalDate = Date, GlobalRegExp = RegExp;
 const uncurried = (method) => (receiver, ...rest) => apply(method, receiver, rest);
 const slice = uncurried(String.prototype.slice);
@@ -26,6 +26,12 @@ const setEntries = uncurried(Set.prototype.forEach);
 const promiseThen = uncurried(Promise.prototype.then);
 const weakGet = uncurried(WeakMap.prototype.get);
 const weakSet = uncurried(WeakMap.prototype.set);
+
+// The engine does not count DOMException among the errors.
+function isError(value) {
+  if (isEngineError(value)) return true;
+  try { return value instanceof GlobalDOMException; } catch { return false; }
+}
 
 // `text` cut at every `mark`: an array that no tampered prototype method has touched.
 function cut(text, mark) {

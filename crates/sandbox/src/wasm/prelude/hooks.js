@@ -1,5 +1,5 @@
-// What the C side calls: `build` once at deploy time, `attempt` once in every fresh environment; `due` and `turn` while
-// one of them waits.
+// What the C side calls: `build` once at deploy time, `attempt` once in every fresh environment; `due` and `turn` (see
+// web/timers.js) while one of them waits.
 let handler, env, secretRead;
 
 globalThis.global = globalThis;
@@ -29,6 +29,7 @@ async function build(request) {
   handler = found;
   bringInLate();
   building = false;
+  builtUs = host.micros();
   return "null";
 }
 
@@ -41,14 +42,6 @@ function withhold(name) {
   };
   defineProperty(env, name, { get, enumerable: true, configurable: true });
 }
-
-// When the next timer is due, in microseconds since 1970; -1 when only a message is awaited, -2 when nothing is.
-function due() {
-  return -2;
-}
-
-// The time has come, or a message.
-function turn(message) {}
 
 function namesOf(namespace) {
   const names = typeof namespace === "object" && namespace !== null ? ownKeys(namespace) : [];
@@ -66,6 +59,7 @@ async function attempt(event, context, added) {
     }
   }
   defineProperty(context, "getRemainingTimeInMillis", { value: host.remaining, writable: true, configurable: true });
+  beganUs = host.micros();
   const value = await handler(event, context);
   let text;
   try {

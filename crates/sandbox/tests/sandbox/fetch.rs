@@ -1,0 +1,129 @@
+//! `fetch` through a worker process: what goes out, what comes back, several at once, and what an abort ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::json;
+use sublet_sandbox::egress::{Egress, FetchHead, FetchPart, FetchRecord, FetchRequest};
+use sublet_sandbox::pool::Pool;
+use sublet_sandbox::{Code, Sandbox, SourceFile};
+use tokio::sync::{Notify, mpsc};
+
+use crate::support::{attempt, pool, request, result};
+
+/// Answers by the URL's path, as ../wasm/js/fetch.mjs expects.
+#[derive(Default)]
+struct Gateway {
+    pairs: AtomicU32,
+    pair: Notify,
+    ended: Arc<AtomicU32>,
+    /// Woken with each of `ended`.
+    end: Arc<Notify>,
+}
+
+/// Counts its end.
+struct UnderWay(Arc<AtomicU32>, Arc<Notify>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        self.1.notify_one();
+    }
+}
+
+fn head(request: &FetchRequest, status: u16) -> FetchPart {
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    FetchPart::Head(FetchHead {
+        status,
+        status_text: "Fine".into(),
+        url: request.url.clone(),
+        redirected: false,
+        headers: vec![header("X-Echo", "yes"), header("set-cookie", "a=1"), header("set-cookie", "b=2")],
+    })
+}
+
+fn chunk(text: impl Into<Vec<u8>>) -> FetchPart {
+    FetchPart::Chunk(Bytes::from(text.into()))
+}
+
+#[async_trait]
+impl Egress for Gateway {
+    async fn fetch(&self, request: FetchRequest, parts: mpsc::Sender<FetchPart>) {
+        let path = request.url.trim_start_matches("http://gateway").split('?').next().unwrap_or_default();
+        let answer = match path {
+            "/echo" => {
+                let body = String::from_utf8_lossy(&request.body);
+                let echo = json!({"method": request.method, "url": request.url, "redirect": request.redirect,
+                    "headers": request.headers, "body": body});
+                vec![head(&request, 200), chunk(echo.to_string()), FetchPart::End]
+            }
+            "/pair" => {
+                let number = self.pairs.fetch_add(1, Ordering::SeqCst) + 1;
+                // The first one is answered when the second is here, so they must be under way together.
+                if number == 1 {
+                    self.pair.notified().await;
+                } else {
+                    self.pair.notify_one();
+                }
+                vec![head(&request, 200), chunk(number.to_string()), FetchPart::End]
+            }
+            "/chunks" => {
+                vec![head(&request, 200), chunk(*b"a\xC3"), chunk(*b"\xA9"), chunk(*b"c"), FetchPart::End]
+            }
+            "/204" => vec![head(&request, 204), FetchPart::End],
+            "/fail" => vec![FetchPart::Failed("not in the list".into())],
+            "/cut" => vec![head(&request, 200), chunk("x"), FetchPart::Failed("the connection broke".into())],
+            "/aborted" => {
+                while self.ended.load(Ordering::SeqCst) < 4 {
+                    self.end.notified().await;
+                }
+                vec![head(&request, 200), chunk(r#"{"aborted": 4}"#), FetchPart::End]
+            }
+            path => {
+                let _under_way = UnderWay(self.ended.clone(), self.end.clone());
+                if path == "/head" {
+                    let _ = parts.send(head(&request, 200)).await;
+                }
+                std::future::pending().await
+            }
+        };
+        for part in answer {
+            if parts.send(part).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn records(&self) -> Vec<FetchRecord> {
+        Vec::new()
+    }
+}
+
+async fn function(pool: &Pool) -> Code {
+    let source = include_str!("../wasm/js/fetch.mjs");
+    let check = include_str!("../wasm/js/check.mjs");
+    let mut request = request(source);
+    request.files.push(SourceFile { path: "check.mjs".into(), content: Bytes::from_static(check.as_bytes()) });
+    let build = pool.build(request).await.unwrap_or_else(|error| panic!("{error}"));
+    Code { key: source.into(), image: build.image }
+}
+
+#[tokio::test]
+async fn fetch_is_the_webs() {
+    #[derive(Deserialize)]
+    struct Told {
+        ran: usize,
+        failures: Vec<String>,
+    }
+    let pool = pool().await;
+    let code = function(&pool).await;
+    let mut attempt = attempt(&code, "{}");
+    attempt.egress = Some(Arc::new(Gateway::default()));
+    let report = pool.run(attempt).await.unwrap();
+    let told: Told = serde_json::from_value(result(&report)).unwrap();
+    assert!(told.ran > 5, "only {} cases ran", told.ran);
+    assert!(told.failures.is_empty(), "{}", told.failures.join("\n"));
+}
