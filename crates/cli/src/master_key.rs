@@ -43,6 +43,27 @@ impl Secrets {
         Ok(())
     }
 
+    /// What a file or a variable says, and the key that names it; `None` where neither is given.
+    fn given(&self, env: impl Fn(&str) -> Option<String>) -> Result<Option<(&'static str, String)>> {
+        if !self.key_file.as_os_str().is_empty() {
+            return Ok(Some(("secrets.key_file", read_file(&self.key_file).context("secrets.key_file")?)));
+        }
+        if self.key_env.is_empty() {
+            return Ok(None);
+        }
+        let name = &self.key_env;
+        let text = env(name).with_context(|| format!("secrets.key_env: {name} is not set to text"))?;
+        Ok(Some(("secrets.key_env", text)))
+    }
+
+    /// As far as can be told without running a command.
+    pub(crate) fn check(&self, env: impl Fn(&str) -> Option<String>) -> Result<()> {
+        if let Some((key, text)) = self.given(env)? {
+            MasterKey::parse_all(&text).context(key)?;
+        }
+        Ok(())
+    }
+
     /// Whether the keys are ours to make.
     fn is_silent(&self) -> bool {
         self.key_file.as_os_str().is_empty() && self.key_env.is_empty() && self.key_command.is_empty()
@@ -54,17 +75,12 @@ pub(crate) async fn keyring(secrets: &Secrets, data: &Path) -> Result<Keyring> {
     if secrets.is_silent() {
         return own_keyring(&data.join(FILE));
     }
-    let (key, text) = if !secrets.key_file.as_os_str().is_empty() {
-        warn_of_readers(&secrets.key_file, 0o007);
-        ("secrets.key_file", read_file(&secrets.key_file).context("secrets.key_file")?)
-    } else if !secrets.key_env.is_empty() {
-        let name = &secrets.key_env;
-        let text = std::env::var(name).with_context(|| format!("secrets.key_env: {name} is not set to text"))?;
-        ("secrets.key_env", text)
-    } else {
-        ("secrets.key_command", run(&secrets.key_command).await.context("secrets.key_command")?)
+    let (key, text) = match secrets.given(|name| std::env::var(name).ok())? {
+        Some(given) => given,
+        None => ("secrets.key_command", run(&secrets.key_command).await.context("secrets.key_command")?),
     };
-    let keys = MasterKey::parse_all(&text).with_context(|| key.to_owned())?;
+    warn_of_readers(&secrets.key_file, 0o007);
+    let keys = MasterKey::parse_all(&text).context(key)?;
     let others: Vec<String> = keys.iter().skip(1).map(|key| key.id().to_string()).collect();
     tracing::info!(key.id = %keys[0].id(), "secrets are sealed with the master key {}; {others:?} open too", keys[0].id());
     Ok(Keyring::of(keys))

@@ -135,6 +135,9 @@ fn check(config: &Config, env: impl Fn(&str) -> Option<String>, findings: &mut F
     if let Err(error) = EnvFilter::try_new(&log_filter.1) {
         findings.errors.push(format!("{} is not a filter: {error}", log_filter.0));
     }
+    if let Err(error) = config.secrets.check(&env) {
+        findings.errors.push(format!("{error:#}"));
+    }
     match otlp::Setting::of(&config.telemetry, env) {
         Ok(Some(setting)) if setting.sample_ratio == 0.0 => {
             findings
@@ -254,6 +257,8 @@ mod tests {
             ("[server]\nlisten = \"0.0.0.0:0\"".to_owned(), "server.listen"),
             ("[server.tls]\ncertificate = \"/no/chain.pem\"\nkey = \"/no/key.pem\"".to_owned(), "server.tls"),
             ("[log]\nfilter = \"sublet=loud=er\"".to_owned(), "log.filter"),
+            ("[secrets]\nkey_file = \"/no/such/key\"".to_owned(), "secrets.key_file"),
+            ("[secrets]\nkey_env = \"NO_SUCH_VARIABLE\"".to_owned(), "secrets.key_env"),
             ("[telemetry]\notlp_endpoint = \"collector\"".to_owned(), "telemetry.otlp_endpoint"),
         ] {
             let findings = found(&toml);

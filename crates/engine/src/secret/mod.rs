@@ -5,6 +5,7 @@
 //! - opened, it is a [`SecretValue`], which shows itself to no formatter and is wiped when it is dropped;
 //! - what a function's attempt reports goes through `redact` before anything else sees it.
 
+mod form;
 mod keep;
 mod key;
 mod redact;

@@ -8,17 +8,16 @@
 //! Invariants: a result that was JSON is JSON afterwards; nothing grows beyond its limit.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use aho_corasick::{AhoCorasick, Match, MatchKind};
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use sublet_model::{Error, Name, limit};
 use sublet_sandbox::{Failure, Report};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
+use super::form::forms_of;
 use super::value::SecretValue;
 
 /// What stands in the place of a result that would grow beyond its limit.
@@ -58,6 +57,7 @@ impl Redactor {
         report.failure = report.failure.map(|failure| self.failure(failure));
         report.log = self.log(&report.log);
         for fetch in &mut report.fetches {
+            fetch.method = self.text(std::mem::take(&mut fetch.method), usize::MAX);
             fetch.url = self.text(std::mem::take(&mut fetch.url), usize::MAX);
             fetch.error = fetch.error.take().map(|error| self.text(error, usize::MAX));
         }
@@ -244,91 +244,10 @@ impl<'de> Deserialize<'de> for Unescaped {
     }
 }
 
-/// How a value may be written, each form at least as long as the value but for base64's ends.
-fn forms_of(value: &str) -> Vec<Vec<u8>> {
-    let mut forms = vec![value.to_owned()];
-    // JSON within JSON as well.
-    let escaped = json_escaped(value);
-    forms.push(json_escaped(&escaped));
-    forms.push(escaped);
-    for is_form in [false, true] {
-        let encoded = url_encoded(value, is_form);
-        forms.push(lower_hex(&encoded));
-        forms.push(encoded);
-    }
-    let hex = value.bytes().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
-    forms.push(hex.to_ascii_uppercase());
-    forms.push(hex);
-    for offset in 0..3 {
-        forms.push(base64_within(value, offset, &STANDARD_NO_PAD));
-        forms.push(base64_within(value, offset, &URL_SAFE_NO_PAD));
-    }
-    forms.into_iter().map(String::into_bytes).collect()
-}
-
-fn json_escaped(text: &str) -> String {
-    let quoted = serde_json::to_string(text).unwrap_or_default();
-    quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned()
-}
-
-/// As `encodeURIComponent` writes it, or as a form does.
-fn url_encoded(text: &str, is_form: bool) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        let is_plain = byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'_' | b'.' | b'*')
-            || (!is_form && matches!(byte, b'!' | b'~' | b'\'' | b'(' | b')'));
-        match byte {
-            _ if is_plain => encoded.push(char::from(byte)),
-            b' ' if is_form => encoded.push('+'),
-            _ => {
-                let _ = write!(encoded, "%{byte:02X}");
-            }
-        }
-    }
-    encoded
-}
-
-/// The same with small digits.
-fn lower_hex(encoded: &str) -> String {
-    let mut left = 0;
-    let lower = |c: char| match c {
-        '%' => {
-            left = 2;
-            c
-        }
-        _ if left > 0 => {
-            left -= 1;
-            c.to_ascii_lowercase()
-        }
-        _ => c,
-    };
-    encoded.chars().map(lower).collect()
-}
-
-/// What base64 makes of a value that begins `offset` bytes into a group of three: the digits that the value alone
-/// decides.
-fn base64_within(value: &str, offset: usize, engine: &impl base64::Engine) -> String {
-    let mut padded = vec![0; offset];
-    padded.extend_from_slice(value.as_bytes());
-    let mut digits = engine.encode(&padded);
-    padded.zeroize();
-    digits.truncate(padded_bits(offset, value) / 6);
-    digits.split_off((offset * 8).div_ceil(6))
-}
-
-fn padded_bits(offset: usize, value: &str) -> usize {
-    (offset + value.len()) * 8
-}
-
 #[cfg(test)]
 mod tests {
     use base64::Engine as _;
-    use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+    use base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
     use sublet_model::{Outcome, Usage};
 
@@ -342,36 +261,16 @@ mod tests {
 
     const KEY: &str = "sk_live/\"4eC39\"+Hq\nLyjWä";
 
-    fn hidden(text: &str) -> String {
-        redactor(&[("stripe", KEY)]).text(text.to_owned(), 1 << 20)
-    }
-
     #[test]
-    fn a_value_is_found_in_each_of_its_forms() {
+    fn what_stands_around_a_value_is_left() {
+        let redactor = redactor(&[("stripe", KEY)]);
         let json = serde_json::to_string(KEY).unwrap();
-        let percent = url_encoded(KEY, false);
-        let forms = [
-            KEY.to_owned(),
-            json.clone(),
-            serde_json::to_string(&json).unwrap(),
-            STANDARD.encode(KEY),
-            URL_SAFE.encode(KEY),
-            percent.clone(),
-            lower_hex(&percent),
-            url_encoded(KEY, true),
-        ];
-        for form in forms {
-            let text = hidden(&format!("before {form} after"));
-            assert!(text.contains("[redacted:stripe]"), "{form}: {text}");
-            assert!(!text.contains("4eC39") && text.starts_with("before ") && text.ends_with(" after"), "{text}");
+        for form in [KEY.to_owned(), json, STANDARD.encode(KEY), STANDARD.encode(format!("user:{KEY}"))] {
+            let text = redactor.text(format!("before {form} after"), 1 << 20);
+            assert!(text.contains("[redacted:stripe]") && !text.contains("4eC39"), "{form}: {text}");
+            assert!(text.starts_with("before ") && text.ends_with(" after"), "{text}");
         }
-        for user in ["", "a", "ab", "abc", "me:"] {
-            for tail in ["", "x", "xy"] {
-                let basic = STANDARD.encode(format!("{user}{KEY}{tail}"));
-                assert!(hidden(&basic).contains("[redacted:stripe]"), "{user} {tail}: {basic}");
-            }
-        }
-        assert_eq!(hidden("nothing of the kind"), "nothing of the kind");
+        assert_eq!(redactor.text("nothing of the kind".to_owned(), 1 << 20), "nothing of the kind");
     }
 
     #[test]

@@ -8,10 +8,12 @@ use sublet_engine::{
     DeployError, Engine, EngineConfig, EngineParts, InvokeAnswer, InvokeRequest, Keyring, MasterKey, PackageKind,
     SecretValue, Selector,
 };
-use sublet_model::{Error, ErrorKind, FunctionConfig, Outcome, Quota, SecretUse, Usage};
-use sublet_sandbox::egress::Gateway;
+use sublet_model::{EgressRule, Error, ErrorKind, FunctionConfig, Outcome, Quota, SecretUse, Usage};
+use sublet_sandbox::egress::{FetchPart, FetchRequest, Gateway, GatewayParts, Redirect};
 use sublet_sandbox::{Attempt, Build, BuildError, BuildRequest, Image, ImageKind, Report, Sandbox, Unavailable};
-use sublet_store::{CodeStore, MemoryStore, Page, Registry, SecretPlace, Secrets, TenantRecord};
+use sublet_store::{CodeStore, MemoryStore, Page, Registry, SecretPlace, Secrets, TenantRecord, TenantSpec};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
 
 use crate::harness::*;
 
@@ -324,4 +326,101 @@ async fn a_tenants_secrets_go_with_it() {
     assert!(scene.store.seal_keys().await.unwrap().is_empty());
     let (acme, _) = scene.engine.registry().put_tenant(&name("acme"), active(Quota::default())).await.unwrap();
     assert!(scene.engine.registry().secrets(acme.id).await.unwrap().is_empty());
+}
+
+/// Code is a URL, which is asked with the first variable as its key; the result is the status, or why there is none.
+struct Sending;
+
+#[async_trait]
+impl Sandbox for Sending {
+    async fn build(&self, request: BuildRequest) -> Result<Build, BuildError> {
+        let image = Image { bytes: request.files[0].content.clone() };
+        Ok(Build { image, engine_hash: "sending".to_owned(), log: Bytes::new() })
+    }
+
+    async fn run(&self, attempt: Attempt) -> Result<Report, Unavailable> {
+        let egress = attempt.egress.expect("every attempt has a way out");
+        let request = FetchRequest {
+            method: "GET".to_owned(),
+            url: String::from_utf8(attempt.code.image.bytes.to_vec()).unwrap(),
+            headers: vec![("authorization".to_owned(), format!("Bearer {}", attempt.environment[0].1))],
+            redirect: Redirect::Follow,
+            body: Bytes::new(),
+        };
+        let (sender, mut parts) = mpsc::channel(64);
+        egress.fetch(request, sender).await;
+        let told = match parts.recv().await.unwrap() {
+            FetchPart::Head(head) => head.status.to_string(),
+            FetchPart::Failed(why) => why,
+            other => panic!("{other:?}"),
+        };
+        Ok(Report {
+            outcome: Outcome::Succeeded,
+            result: Some(serde_json::to_vec(&told).unwrap().into()),
+            failure: None,
+            log: Bytes::new(),
+            usage: Usage::default(),
+            fetches: egress.records(),
+        })
+    }
+
+    fn engine_hash(&self) -> &str {
+        "sending"
+    }
+
+    fn slots(&self) -> usize {
+        4
+    }
+}
+
+/// Answers every request with nothing, and tells what came.
+async fn receiver() -> (std::net::SocketAddr, mpsc::UnboundedReceiver<String>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut buffer = [0; 4_096];
+            while let Ok(bytes @ 1..) = stream.read(&mut buffer).await {
+                let _ = tell.send(String::from_utf8_lossy(&buffer[..bytes]).into_owned());
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+            }
+        }
+    });
+    (address, told)
+}
+
+#[tokio::test]
+async fn the_gateway_puts_a_value_in_its_placeholders_place_towards_its_hosts_alone() {
+    let (address, mut received) = receiver().await;
+    let gateway = Gateway::with(GatewayParts { insecure_allow: vec![address], ..GatewayParts::default() });
+    let (engine, _) = House::of_sandbox(Arc::new(Sending), gateway).await;
+    let rules: Vec<EgressRule> = vec![format!("http://{address}").parse().unwrap()];
+    let spec = TenantSpec { egress: rules.clone().into(), ..TenantSpec::default() };
+    let acme = engine.registry().put_tenant(&name("acme"), spec).await.unwrap().0;
+    let place = SecretPlace { tenant: acme.id, function: None, name: name("stripe") };
+    engine.put_secret(place, &SecretValue::new("sk_live_4eC39HqLyjW".to_owned()), None).await.unwrap();
+    let answered = async |hosts: &str| {
+        let used = format!(r#"{{"STRIPE": {{"secret": "stripe", "hosts": ["{hosts}"]}}}}"#);
+        let secrets = serde_json::from_str(&used).unwrap();
+        let config = FunctionConfig { secrets, egress: rules.clone(), ..FunctionConfig::default() };
+        engine.registry().put_function(acme.id, &name("enrich"), config).await.unwrap();
+        let url = format!("http://{address}/charges");
+        engine.deploy(&acme, &name("enrich"), url.into(), PackageKind::JavaScript, true).await.unwrap();
+        let request = InvokeRequest {
+            tenant: (*acme).clone(),
+            function: name("enrich"),
+            selector: Selector::Live,
+            payload: Bytes::from_static(b"{}"),
+            deadline: None,
+        };
+        let answer = engine.invoke(request).await.unwrap();
+        text(answer.report.result.as_ref().unwrap()).to_owned()
+    };
+    let refused = answered("api.stripe.com").await;
+    assert!(refused.contains("refused") && !refused.contains("sk_live"), "{refused}");
+    assert!(received.try_recv().is_err(), "nothing was sent");
+    assert_eq!(answered("127.0.0.1").await, "\"200\"");
+    let head = received.recv().await.unwrap();
+    assert!(head.contains("Bearer sk_live_4eC39HqLyjW\r\n") && !head.contains("sublet_placeholder"), "{head}");
 }
