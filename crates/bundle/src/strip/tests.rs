@@ -129,3 +129,50 @@ fn deep_nesting_is_refused_and_not_parsed() {
         assert!(refused(&deep).contains("deep"));
     }
 }
+
+/// What tenants write beside that; each must come out as JavaScript, line for line.
+#[test]
+fn the_rest_of_the_language_comes_out_as_javascript() {
+    let snippets = [
+        "export default abstract class A { abstract x: number; protected abstract get y(): string; }",
+        "export default function f(a: string): void;\nexport default function f(a: any): void {}",
+        "declare global { interface Window { x: number } }\nexport {};",
+        "class A { foo?(): void; constructor(x: string);\nconstructor(x: any) {} }",
+        "class A { public static async *gen<T>(x: T): AsyncGenerator<T> { yield x; } get v(): number { return 1 } set v(x: number) {} }",
+        "class A { static #count: number = 0; readonly #b?: string; static { this.#count!++; } }",
+        "const c = class<T> implements I<T> { private x!: T };\nconst d = class extends Map<string, number> {};",
+        "const o = { m<T>(this: Foo, x: T): T { return x; }, get a(): number { return 1; }, async *[k](x?: number) {} };",
+        "a!.b!.c!(); a?.b!.c; a![0]!; (a as any).b; (<any>a).b = 1; (a as B)!.c++; [a as B, b!] = c;",
+        "const x = y as const satisfies Z as W;\nconst t = <const T,>(x: T) => x;\nconst u = async <T>(x: T): Promise<T> => x;",
+        "function isS(x: unknown): x is string { return true }\nfunction must(x: unknown): asserts x is string {}\nfunction m2(x: any): asserts x {}",
+        "let [a, b]: [number, string?] = c as any; const { d, e = 1 }: { d: `x${string}`; e?: keyof typeof f } = g;",
+        "type A<T> = T extends (infer U)[] ? { [K in keyof U]-?: U[K] } : never;\ntype B = typeof import('./x');\nexport type { A };",
+        "import data from './x.json' with { type: 'json' };\nexport * as ns from './y';\nexport type * from './z';\nuse(data);",
+        "import D, { type T } from './d';\nimport { type U } from './u';\nimport E, { F } from './e';\nuse(D, F);",
+        "for (const x of y as string[]) {} for (let i = 0 as number; i < n!; i++) {} if (x as any) y; while (<any>z) break;",
+        "label: for (;;) { switch (x as Y) { case Z.A as number: break label; default: } }",
+        "try { throw e as Error } catch (e: any) { } finally { }",
+        "const f = (a?: number, ...rest: string[]): void => {}; function g(this: void) {} function h(this: X, ...r: any[]) {}",
+        "enum E { A = 'a'.length, B = A | 4, C = `t`, D = -1, }\nenum E { Z = 99 }\nfunction N() {}\nnamespace N { export const v = 1; }",
+        "namespace A { export namespace B { export enum C { D } } export type T = 1; function hidden() {} export class K { x: T } }",
+        "let v: unique symbol; let w: readonly string[] | undefined; let x: new (...a: any[]) => object; let y: () => void",
+        "abstract class Q<T = {}> extends (P as any)<T> implements R { declare readonly z: T; override m(): this { return this } }",
+        "const g = f<string>; const h = new Map<string, Array<number>>(); tag<string>`x`; const i = a < b, j = a > c;",
+        "async function z() { await (x as Promise<void>); for await (const q of r as any) {} return <T>y; }",
+        "export const enum Flags { None = 0, One = 1 << 0, Two = 1 << 1, Both = One | Two }",
+        "const s = `a ${x as string} b ${y!}`; const r = /a(b)c/ as RegExp; const é: string = 'ü';",
+        "export = class { x = 1 as number }",
+        "import fs = require('fs');\nimport type X = require('x');\nimport Y = A.B.C;\nexport import Z = A.B;\nfs; Y;",
+        "if (a) { type T = 1; interface I {} enum L { A } }",
+        "const fn = function <T>(this: T): asserts this is T {};\nvar x = a ? (b) : (c as D);\nvar y = a ? (b): number => c : d;",
+        "class A {\n  x = 1\n  private *gen() {}\n  y = 2\n  public ['z'] = 3\n  static readonly s = 4\n}",
+        "let a = b\ntype T = 1\n(c as any).d()\nlet e = f as G\n;[1].map(String)",
+    ];
+    for snippet in snippets {
+        let out = match module("a.ts", snippet.as_bytes(), None) {
+            Ok(module) => module.text,
+            Err(fault) => panic!("{fault}\nof:\n{snippet}"),
+        };
+        assert_eq!(out.lines().count(), snippet.lines().count(), "{out}");
+    }
+}

@@ -245,7 +245,6 @@ mod tests {
             "apps/fn/index.mjs",
             "apps/fn/package.json",
             "node_modules/left/index.js",
-            "package.json",
             "packages/util/index.js",
             "packages/util/package.json",
         ];

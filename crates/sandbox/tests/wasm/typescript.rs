@@ -61,8 +61,8 @@ fn stacks_name_the_authors_lines_and_columns() {
         ),
     ]);
     let thrown = failure(&run(&built, "{}"));
-    assert!(thrown.stack_trace[0].contains("lib/fail.ts:3:9"), "{thrown:?}");
-    assert!(thrown.stack_trace[1].contains("index.ts:5:"), "{thrown:?}");
+    assert!(thrown.stack_trace[0].contains("lib/fail.ts:3:13"), "{thrown:?}");
+    assert!(thrown.stack_trace[1].contains("index.ts:5:39"), "{thrown:?}");
 }
 
 #[test]
