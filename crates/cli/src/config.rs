@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use sublet_engine::QuarantineRule;
 use sublet_model::{Isolation, PriceSheet, Size, unit::Millis};
 use toml::{Table, Value};
 
@@ -30,6 +31,7 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     pub(crate) secrets: Secrets,
     pub(crate) audit: Audit,
+    pub(crate) quarantine: Quarantine,
     pub(crate) metrics: Metrics,
     pub(crate) telemetry: Telemetry,
     pub(crate) prices: PriceSheet,
@@ -58,6 +60,14 @@ pub(crate) struct Sandbox {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Audit {
     pub(crate) retention: Millis,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Quarantine {
+    pub(crate) crashes: u32,
+    pub(crate) timeouts: u32,
+    pub(crate) of: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -133,6 +143,13 @@ impl Config {
         self.egress.validate()?;
         if self.audit.retention < AUDIT_RETENTION_MIN {
             bail!("audit.retention must be at least {AUDIT_RETENTION_MIN}, not {}", self.audit.retention);
+        }
+        let Quarantine { timeouts, of, .. } = self.quarantine;
+        if of == 0 || of > QuarantineRule::OF_MAX {
+            bail!("quarantine.of must be 1 to {}, not {of}", QuarantineRule::OF_MAX);
+        }
+        if timeouts > of {
+            bail!("quarantine.timeouts must be 0 to {of}, which is quarantine.of, not {timeouts}");
         }
         if self.sandbox.workers > WORKERS_MAX {
             bail!("sandbox.workers must be 0 to {WORKERS_MAX}, not {}", self.sandbox.workers);
@@ -213,6 +230,8 @@ mod tests {
             ("[egress]\ntimeout = \"0s\"", "egress.timeout"),
             ("[egress]\nfetches = 0", "egress.fetches"),
             ("[egress]\ninsecure_allow = [\"localhost:80\"]", "insecure_allow"),
+            ("[quarantine]\nof = 0", "quarantine.of"),
+            ("[quarantine]\ntimeouts = 21", "quarantine.timeouts"),
             ("[tls]\n", "tls"),
         ] {
             let error = format!("{:#}", Config::parse(bad).unwrap_err());

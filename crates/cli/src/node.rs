@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use sublet_engine::{Engine, EngineConfig, EngineParts, Tracing};
+use sublet_engine::{Engine, EngineConfig, EngineParts, QuarantineRule, Tracing};
 use sublet_model::SystemClock;
 use sublet_sandbox::egress::Gateway;
 use sublet_sandbox::pool::{Pool, PoolConfig};
@@ -54,6 +54,7 @@ impl Node {
                 retain: config.store.retention.duration(),
                 audit_retain: config.audit.retention.duration(),
                 isolation: config.sandbox.isolation,
+                quarantine: quarantine_rule(config),
                 ..EngineConfig::default()
             },
         };
@@ -67,6 +68,11 @@ impl Node {
         self.pool.shutdown(POOL_END).await;
         self.store.close().await.context("cannot close the store")
     }
+}
+
+fn quarantine_rule(config: &Config) -> QuarantineRule {
+    let crate::config::Quarantine { crashes, timeouts, of } = config.quarantine;
+    QuarantineRule { crashes, timeouts, of }
 }
 
 pub(crate) fn pool_config(config: &Config) -> PoolConfig {

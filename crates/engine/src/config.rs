@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sublet_model::Isolation;
 
+use crate::quarantine::QuarantineRule;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineConfig {
     /// This node's number in ids and shard leases, at most `NODE_MAX`.
@@ -28,6 +30,8 @@ pub struct EngineConfig {
     pub isolation: Isolation,
     /// Attempts at once, when fewer than the sandbox has slots.
     pub slots_max: Option<usize>,
+    /// What earns a function a quarantine.
+    pub quarantine: QuarantineRule,
 }
 
 impl Default for EngineConfig {
@@ -44,6 +48,7 @@ impl Default for EngineConfig {
             invoke_wait: Duration::from_secs(5),
             isolation: Isolation::Shared,
             slots_max: None,
+            quarantine: QuarantineRule::default(),
         }
     }
 }

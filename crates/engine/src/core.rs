@@ -7,6 +7,7 @@ use sublet_model::{Clock, DeliveryId, InvocationId, TenantId};
 use sublet_sandbox::Sandbox;
 use sublet_sandbox::egress::Gateway;
 use sublet_store::{CodeStore, Ownership, Store, Work, shard_of};
+use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::body::{Bodies, Carried};
@@ -18,7 +19,7 @@ use crate::lease::Leases;
 use crate::meter::Meters;
 use crate::named_queue::NamedQueues;
 use crate::outbox::Outbox;
-use crate::quarantine::Crashes;
+use crate::quarantine::Conduct;
 use crate::queue::Queues;
 use crate::runnable::Runnables;
 use crate::secret::{Keyring, OpenSecrets};
@@ -44,8 +45,10 @@ pub(crate) struct Core {
     pub(crate) delivery_bodies: Bodies<DeliveryId, Carried>,
     pub(crate) runnables: Runnables,
     pub(crate) leases: Leases,
-    pub(crate) crashes: Crashes,
+    pub(crate) conduct: Conduct,
     pub(crate) suspicions: Suspicions,
+    /// A rollout began, or is to go back.
+    pub(crate) rollouts: Notify,
     pub(crate) outbox: Outbox,
     pub(crate) deliveries: DeliveryGauge,
     pub(crate) named_queues: NamedQueues,

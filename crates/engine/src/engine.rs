@@ -12,9 +12,10 @@ use sublet_model::{
 use sublet_sandbox::Sandbox;
 use sublet_sandbox::egress::Gateway;
 use sublet_store::{
-    Balance, CodeStore, DeliveryRecord, LayerRecord, MessageSelection, Page, QueueRecord, SecretPlace, SecretRecord,
-    Selection, Store, TenantRecord, VersionRecord,
+    Balance, CodeStore, DeliveryRecord, LayerRecord, MessageSelection, Page, QueueRecord, RolloutRecord, SecretPlace,
+    SecretRecord, Selection, Stop, Store, TenantRecord, VersionRecord,
 };
+use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::body::Bodies;
@@ -31,7 +32,7 @@ use crate::meter::Meters;
 use crate::named_queue::{NamedQueues, QueueStats, ReceiveRequest, Received};
 use crate::outbox::Outbox;
 use crate::publish::Receipt;
-use crate::quarantine::Crashes;
+use crate::quarantine::Conduct;
 use crate::queue::Queues;
 use crate::runnable::Runnables;
 use crate::secret::{Keyring, OpenSecrets, Resealed, SecretValue};
@@ -110,8 +111,9 @@ impl Engine {
             delivery_bodies: Bodies::new(DELIVERY_BODIES_BYTES_MAX),
             runnables: Runnables::new(config.image_cache_bytes),
             leases: Leases::default(),
-            crashes: Crashes::new(),
+            conduct: Conduct::new(config.quarantine),
             suspicions: Suspicions::new(),
+            rollouts: Notify::new(),
             outbox: Outbox::new(),
             deliveries: DeliveryGauge::default(),
             named_queues: NamedQueues::new(),
@@ -141,6 +143,8 @@ impl Engine {
         loops.push(("upkeep", core.spawn(async move { part.keep_tidy().await })));
         let part = Arc::clone(&core);
         loops.push(("directory", core.spawn(async move { part.directory.keep_fresh().await })));
+        let part = Arc::clone(&core);
+        loops.push(("rollouts", core.spawn(async move { part.keep_rolling_out().await })));
         loops.push(("delivery", core.spawn(Arc::clone(&core).deliver(pending))));
         loops.push(("named queues", core.spawn(Arc::clone(&core).feed_queues(messages))));
         // Set once, here.
@@ -190,9 +194,50 @@ impl Engine {
         self.core.deploy(tenant, function, package, kind, publish).await
     }
 
-    /// A new version of an operator's layer, from a zip.
-    pub async fn publish_layer(&self, name: &Name, package: Bytes) -> Result<LayerRecord, DeployError> {
-        self.core.publish_layer(name, package).await
+    /// A new version of an operator's layer, from a zip. `rolls_out`: into the functions that use the layer.
+    pub async fn publish_layer(
+        &self,
+        name: &Name,
+        package: Bytes,
+        rolls_out: bool,
+    ) -> Result<LayerRecord, DeployError> {
+        self.core.publish_layer(name, package, rolls_out).await
+    }
+
+    /// The layer's current version gives way to the one before it, in every function whose live version is still the
+    /// one that its rollout made. Answers what is current now, and the rollout, if there was one.
+    pub async fn take_back_layer(&self, name: &Name) -> Result<(LayerRecord, Option<RolloutRecord>), Error> {
+        self.core.take_back_layer(name).await
+    }
+
+    /// Nothing more of the function starts, and what runs of it ends now: back into its queue, or cancelled. Answers
+    /// how many attempts that were.
+    pub async fn stop_function(
+        &self,
+        tenant: &TenantRecord,
+        function: &Name,
+        stop: Stop,
+        cancels: bool,
+    ) -> Result<usize, Error> {
+        self.core.stop_function(tenant, function, stop, cancels).await
+    }
+
+    pub async fn start_function(&self, tenant: &TenantRecord, function: &Name) -> Result<(), Error> {
+        self.core.start_function(tenant, function).await
+    }
+
+    /// Suspends the tenant, and ends what runs of it as [`Engine::stop_function`] does.
+    pub async fn stop_tenant(&self, tenant: &TenantRecord, stop: Stop, cancels: bool) -> Result<usize, Error> {
+        self.core.stop_tenant(tenant, stop, cancels).await
+    }
+
+    pub async fn start_tenant(&self, tenant: &TenantRecord) -> Result<(), Error> {
+        self.core.start_tenant(tenant).await
+    }
+
+    /// Lifts a quarantine.
+    pub async fn release_function(&self, tenant: &TenantRecord, function: &Name) -> Result<(), Error> {
+        self.core.release_function(tenant, function).await
     }
 
     /// Makes or replaces a secret; `true` when it was made. `hosts` left out: those of one that is there stay.

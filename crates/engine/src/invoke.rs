@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::de::IgnoredAny;
-use sublet_model::{Error, InvocationId, Millis, Name, Outcome, Timestamp, limit};
+use sublet_model::{EndReason, Error, InvocationId, Millis, Name, Outcome, Timestamp, limit};
 use sublet_sandbox::{Failure, Report};
 use sublet_store::{FunctionRecord, Lease, NewInvocation, Next, Settle, TenantRecord, TenantStatus};
 use tokio::sync::oneshot;
@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::core::Core;
 use crate::queue::share_of;
 use crate::runnable::{NotRunnable, Runnable};
+use crate::stop::{function_stopped, tenant_suspended};
 use crate::worker::{attempt_end, failed};
 
 /// The token of the only start there is.
@@ -116,12 +117,15 @@ impl Core {
         serde_json::from_slice::<IgnoredAny>(&payload)
             .map_err(|error| Error::invalid("payload", format!("is not JSON: {error}")))?;
         if tenant.spec.status == TenantStatus::Suspended {
-            return Err(Error::conflict("the tenant is suspended"));
+            return Err(Error::conflict(tenant_suspended(&tenant.spec)));
         }
         let found = self.directory.function(tenant.id, &name).await?;
         let function = found.ok_or_else(|| Error::not_found(format!("function {name}")))?;
-        if let Some(reason) = &function.quarantined {
-            return Err(Error::conflict(format!("the function is quarantined: {reason}")));
+        if let Some(stop) = &function.stopped {
+            return Err(Error::conflict(function_stopped(stop)));
+        }
+        if let Some(quarantine) = &function.quarantined {
+            return Err(Error::conflict(format!("the function is quarantined: {}", quarantine.reason)));
         }
         let number = self.selected(&function, &selector).await?;
         let code = match self.runnable(&tenant, &function, number).await {
@@ -187,8 +191,8 @@ impl Core {
         };
         // Not waited for: the settle is, and it is written after it.
         drop(self.store.begin(begun, lease.epoch, until));
-        self.leases.hold(lease, until);
-        let report = match code {
+        let stop = self.leases.hold(lease, until, function.id);
+        let (report, stopped) = match code {
             Ok(runnable) => {
                 let seed = self.chance.bits64();
                 let mut attempt = runnable.attempt(lease.invocation.to_string(), payload, seed, false, None);
@@ -199,17 +203,24 @@ impl Core {
                     attempt.limits.wall = attempt.limits.wall.min(left);
                 }
                 let cordon = attempt.cordon;
-                let report = self.run_with_secrets(lease.tenant, function.id, &runnable, attempt).await;
-                self.suspect(lease.tenant, &report, false, cordon).await;
-                report
+                let ran = self.run_unless_stopped(&runnable, attempt, (lease.tenant, function.id), stop).await;
+                self.suspect(lease.tenant, &ran.0, false, cordon).await;
+                ran
             }
-            Err(failure) => failed(Outcome::Failed, failure),
+            Err(failure) => (failed(Outcome::Failed, failure), None),
         };
         let end = attempt_end(&report, version, started, self.clock.now());
-        let next = if report.outcome == Outcome::Succeeded { Next::Succeed } else { Next::Fail };
+        let next = match (&stopped, report.outcome) {
+            (Some(_), _) => Next::Cancel(EndReason::Stopped),
+            (None, Outcome::Succeeded) => Next::Succeed,
+            (None, _) => Next::Fail,
+        };
         self.meters.invoke(&report);
         let (settled, _) = self.write_settle(&Settle { lease, end, next, announce: false, message: None }).await;
         settled?;
+        if let Some(stopped) = stopped {
+            return Err(Error::conflict(stopped.reason));
+        }
         Ok(InvokeAnswer { invocation: Some(lease.invocation), version: Some(version), report })
     }
 

@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use sublet_model::{ErrorKind, InvocationId, Timestamp};
+use sublet_model::{ErrorKind, FunctionId, InvocationId, TenantId, Timestamp};
 use sublet_store::Lease;
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use crate::chance::locked;
 use crate::core::Core;
+use crate::stop::Stopped;
 
 /// Heartbeats per lease: two may fail before it ends.
 const BEATS_PER_LEASE: u32 = 3;
@@ -24,12 +26,29 @@ pub(crate) struct Leases {
 struct Held {
     lease: Lease,
     until: Timestamp,
+    function: FunctionId,
+    stop: Option<oneshot::Sender<Stopped>>,
     task: Option<AbortHandle>,
 }
 
 impl Leases {
-    pub(crate) fn hold(&self, lease: Lease, until: Timestamp) {
-        locked(&self.held).insert(lease.invocation, Held { lease, until, task: None });
+    /// What runs under it hears by the receiver that it was stopped.
+    pub(crate) fn hold(&self, lease: Lease, until: Timestamp, function: FunctionId) -> oneshot::Receiver<Stopped> {
+        let (stop, stopped) = oneshot::channel();
+        locked(&self.held).insert(lease.invocation, Held { lease, until, function, stop: Some(stop), task: None });
+        stopped
+    }
+
+    /// Tells what runs of a tenant, or of one function, that it was stopped. Answers how many were told.
+    pub(crate) fn stop(&self, tenant: TenantId, function: Option<FunctionId>, stopped: &Stopped) -> usize {
+        let mut count = 0;
+        for held in locked(&self.held).values_mut() {
+            let is_meant = held.lease.tenant == tenant && function.is_none_or(|function| held.function == function);
+            if is_meant && held.stop.take().is_some_and(|stop| stop.send(stopped.clone()).is_ok()) {
+                count += 1;
+            }
+        }
+        count
     }
 
     /// The task that is to end when the lease does.

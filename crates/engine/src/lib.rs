@@ -38,11 +38,13 @@ mod publish;
 mod quarantine;
 mod queue;
 mod retry;
+mod rollout;
 mod runnable;
 pub mod scheduler;
 mod secret;
 mod span;
 mod stats;
+mod stop;
 mod stream;
 mod suspicion;
 mod worker;
@@ -61,7 +63,10 @@ pub use invoke::{InvokeAnswer, InvokeRequest, Selector};
 pub use named_queue::{QueueStats, RECEIVE_MAX, RECEIVE_WAIT_MAX, ReceiveRequest, Received};
 pub use package::{PackageError, open_zip};
 pub use publish::Receipt;
+pub use quarantine::QuarantineRule;
 pub use secret::{Keyring, MasterKey, Resealed, SecretValue};
 pub use span::{OpenSpan, Span, SpanAttribute, SpanKind, SpanSink, SpanValue, Tracing};
 pub use stats::Stats;
-pub use stream::{Kinds, ResultItem, ResultStream, StateItem, StreamFilter, StreamItem, StreamPlace};
+pub use stream::{
+    FunctionChange, FunctionItem, Kinds, ResultItem, ResultStream, StateItem, StreamFilter, StreamItem, StreamPlace,
+};

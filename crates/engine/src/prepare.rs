@@ -17,6 +17,8 @@ pub(crate) enum Preparation {
     Start(Box<Prepared>),
     /// It ends without an attempt.
     End(InvocationState, EndReason),
+    /// Its function is stopped: it waits on.
+    SetAside,
     /// Something has to be read first.
     Load,
 }
@@ -34,13 +36,17 @@ pub(crate) enum Runs {
     Rejected(u32, Failure),
 }
 
-/// Looks at a function whose turn has come: the live version to run, or how the invocation ends.
-fn live_of(function: Option<&FunctionRecord>) -> Result<u32, EndReason> {
-    let record = function.ok_or(EndReason::NoFunction)?;
-    if record.quarantined.is_some() {
-        return Err(EndReason::Quarantined);
+/// Looks at a function whose turn has come: the live version to run, or what becomes of the invocation.
+fn live_of(function: Option<&FunctionRecord>) -> Result<u32, Preparation> {
+    let dead = |reason| Preparation::End(InvocationState::DeadLettered, reason);
+    let record = function.ok_or(dead(EndReason::NoFunction))?;
+    if record.stopped.is_some() {
+        return Err(Preparation::SetAside);
     }
-    record.live.ok_or(EndReason::NoFunction)
+    if record.quarantined.is_some() {
+        return Err(dead(EndReason::Quarantined));
+    }
+    record.live.ok_or(dead(EndReason::NoFunction))
 }
 
 impl Core {
@@ -54,7 +60,7 @@ impl Core {
         };
         let version = match live_of(Some(&function)) {
             Ok(version) => version,
-            Err(reason) => return Preparation::End(InvocationState::DeadLettered, reason),
+            Err(other) => return other,
         };
         let Some(runnable) = self.runnables.if_held(waiting.function, version) else { return Preparation::Load };
         let Some(work) = self.bodies.get(&waiting.invocation) else { return Preparation::Load };
@@ -71,7 +77,7 @@ impl Core {
         let function = self.directory.function_by_id(waiting.tenant, waiting.function).await?;
         let version = match live_of(function.as_deref()) {
             Ok(version) => version,
-            Err(reason) => return Ok(Some(Preparation::End(InvocationState::DeadLettered, reason))),
+            Err(other) => return Ok(Some(other)),
         };
         let Some(function) = function else { return Ok(None) };
         let work = match self.bodies.get(&waiting.invocation) {
@@ -109,6 +115,10 @@ impl Core {
                 let Some(epoch) = self.epoch_of(waiting.tenant) else { return };
                 granted.taken_over();
                 return self.end_unstarted(waiting, epoch, state, reason).await;
+            }
+            Ok(Some(Preparation::SetAside)) => {
+                granted.taken_over();
+                return self.set_aside(waiting).await;
             }
             Ok(Some(Preparation::Load) | None) => return,
             Err(error) => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use sublet_model::{Error, ErrorKind, TenantId};
+use sublet_model::{Error, ErrorKind, FunctionId, TenantId};
 use sublet_store::{Claim, Lease, TenantRecord, TenantStatus, Waiting};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -219,12 +219,21 @@ impl Core {
                 self.queues.with(|scheduler| scheduler.set_share(record.id, share_of(&record)));
             }
             Change::TenantGone(tenant) => self.queues.with(|scheduler| scheduler.forget(tenant)),
+            Change::Function(function) => self.take_up(&[function]),
             Change::Anything => {
+                let parked = self.queues.with(|scheduler| scheduler.parked_functions());
+                self.take_up(&parked);
                 for tenant in self.queues.with(|scheduler| scheduler.tenants()) {
                     self.look_up(tenant, Vec::new(), lookups);
                 }
             }
         }
+    }
+
+    /// What was set aside of these functions takes its turn, and is set aside again where it is still stopped.
+    fn take_up(&self, functions: &[FunctionId]) {
+        let now = self.clock.now();
+        self.queues.with(|scheduler| functions.iter().for_each(|function| scheduler.unpark(*function, now)));
     }
 
     /// Stops what must not run, and lets wait again what was not claimed.
@@ -295,6 +304,8 @@ impl Core {
                     let core = Arc::clone(self);
                     self.spawn(async move { core.end_unstarted(waiting, claim.lease.epoch, state, reason).await });
                 }
+                // In this task, so that a stop that is lifted meanwhile is heard of after it.
+                Preparation::SetAside => self.queues.freed(|scheduler| scheduler.park(waiting)),
                 Preparation::Load => {
                     let core = Arc::clone(self);
                     self.spawn(async move { core.load_and_start(waiting).await });

@@ -14,14 +14,17 @@ use sublet_sandbox::{Attempt, Cordon, Failure, Report, Unavailable};
 use sublet_store::{
     AttemptEnd, AttemptRecord, Claim, Finish, InvocationRecord, Lease, Next, OutboxLine, Settle, Settled, Waiting,
 };
+use tokio::sync::oneshot;
 
 use crate::core::Core;
 use crate::egress::fetch_log;
 use crate::prepare::{Prepared, Runs};
+use crate::quarantine::Ended;
 use crate::queue::TRY_AGAIN_AFTER;
 use crate::retry;
 use crate::runnable::Runnable;
 use crate::span::{Part, Span, SpanKind, SpanValue, nanos, numbered};
+use crate::stop::Stopped;
 use crate::stream::Told;
 
 /// Between two tries of a settle that the store could not take: the first and the longest.
@@ -113,13 +116,13 @@ impl Core {
 
     /// Starts the attempt under a claim that was handed over.
     pub(crate) fn run(self: &Arc<Core>, prepared: Box<Prepared>, claim: Claim) {
-        self.leases.hold(claim.lease, claim.until);
+        let stop = self.leases.hold(claim.lease, claim.until, prepared.waiting.function);
         let told = Told { attempt: Some(claim.lease.token), ..Told::default() };
         self.tell(&prepared.waiting, InvocationState::Running, claim.at, told);
         let slot = Slot { core: Arc::clone(self), lease: claim.lease };
         let core = Arc::clone(self);
         let task = self.spawn(async move {
-            core.attempt(prepared, slot.lease, claim.at).await;
+            core.attempt(prepared, slot.lease, claim.at, stop).await;
             drop(slot);
         });
         self.leases.bind(&claim.lease, task);
@@ -129,23 +132,31 @@ impl Core {
         invocation.id = %lease.invocation,
         trace.id = prepared.work.trace_context.as_ref().map(TraceContext::trace_id_text),
     ))]
-    async fn attempt(self: &Arc<Core>, prepared: Box<Prepared>, lease: Lease, started: Timestamp) {
+    async fn attempt(
+        self: &Arc<Core>,
+        prepared: Box<Prepared>,
+        lease: Lease,
+        started: Timestamp,
+        stop: oneshot::Receiver<Stopped>,
+    ) {
         let Prepared { waiting, work, code, policy } = *prepared;
         let is_alone = waiting.crashed > 0;
         self.meters.started(waiting.due, started);
         let trace = self.attempt_context(work.trace_context.as_ref(), waiting.invocation, lease.token);
         let start_ns = trace.as_ref().map_or(0, |_| self.clock.now_ns());
-        let (version, runnable, cordon, report) = match code {
+        let (version, runnable, cordon, (report, stopped)) = match code {
             Runs::Code(runnable) => {
                 let seed = self.chance.bits64();
                 let id = waiting.invocation.to_string();
                 let cordon = self.cordon_of(waiting.tenant, runnable.config.runtime).await;
                 let attempt = runnable.attempt(id, work.body.clone(), seed, is_alone, trace.as_ref());
                 let attempt = Attempt { cordon, ..attempt };
-                let report = self.run_with_secrets(waiting.tenant, waiting.function, &runnable, attempt).await;
-                (runnable.version, Some(runnable), cordon, report)
+                let ran = self.run_unless_stopped(&runnable, attempt, (waiting.tenant, waiting.function), stop).await;
+                (runnable.version, Some(runnable), cordon, ran)
             }
-            Runs::Rejected(version, failure) => (version, None, Cordon::Shared, failed(Outcome::Failed, failure)),
+            Runs::Rejected(version, failure) => {
+                (version, None, Cordon::Shared, (failed(Outcome::Failed, failure), None))
+            }
         };
         let ended = self.clock.now();
         let traced = trace.filter(|context| self.sink_for(Some(context)).is_some());
@@ -154,8 +165,11 @@ impl Core {
             self.record_attempt(context, work.trace_context.as_ref(), lease.token, &spent)
         });
         self.meters.attempt(&report);
-        let next = retry::after_attempt(report.outcome, &policy, &waiting, ended, self.chance.bits32());
-        let is_final = !matches!(next, Next::Retry { .. });
+        let next = match &stopped {
+            Some(stopped) => stopped.next(ended),
+            None => retry::after_attempt(report.outcome, &policy, &waiting, ended, self.chance.bits32()),
+        };
+        let is_final = !matches!(next, Next::Retry { .. } | Next::PutBack { .. });
         if matches!(next, Next::DeadLetter(_)) {
             self.meters.dead_letters.increment(1);
         }
@@ -166,10 +180,10 @@ impl Core {
         if let Some((context, ended_ns)) = traced.as_ref().zip(ended_ns) {
             self.record_step("settle", context, ended_ns);
         }
-        if is_alone {
-            self.note_alone(waiting.tenant, waiting.function, report.outcome).await;
-        }
         self.suspect(waiting.tenant, &report, is_alone, cordon).await;
+        let Waiting { function, invocation, .. } = waiting;
+        let ended = Ended { function, version, invocation, alone: is_alone, outcome: report.outcome };
+        self.note_end(waiting.tenant, ended).await;
     }
 
     /// Runs it with the secrets that its version names, and takes them out of what it reports.
@@ -296,7 +310,7 @@ impl Core {
             Next::Succeed => (InvocationState::Succeeded, None),
             Next::DeadLetter(reason) => (InvocationState::DeadLettered, Some(reason)),
             Next::Cancel(reason) => (InvocationState::Cancelled, Some(reason)),
-            Next::Fail | Next::Retry { .. } => return,
+            Next::Fail | Next::Retry { .. } | Next::PutBack { .. } => return,
         };
         let (attempt, outcome) = (Some(settle.lease.token), Some(settle.end.outcome));
         self.tell(waiting, state, settle.end.ended, Told { attempt, outcome, reason, due: None });
@@ -354,7 +368,7 @@ fn line_of(id: i64, attempt: sublet_model::AttemptId, settle: Settle, waiting: &
         Next::DeadLetter(reason) => (InvocationState::DeadLettered, Some(reason)),
         Next::Cancel(reason) => (InvocationState::Cancelled, Some(reason)),
         Next::Fail => (InvocationState::Failed, None),
-        Next::Retry { .. } => (InvocationState::Retrying, None),
+        Next::Retry { .. } | Next::PutBack { .. } => (InvocationState::Retrying, None),
     };
     let failed = waiting.failed + u32::from(matches!(settle.next, Next::DeadLetter(_)));
     OutboxLine {

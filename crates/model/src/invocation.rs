@@ -230,14 +230,16 @@ pub enum EndReason {
     NeverSettled,
     /// The function or its live version is gone.
     NoFunction,
-    /// The function was quarantined after repeated crashes.
+    /// The function was quarantined after repeated crashes or timeouts.
     Quarantined,
     TenantDeleted,
     CancelledByRequest,
+    /// It ran when its function or its tenant was stopped, and the stop was to cancel what runs.
+    Stopped,
 }
 
 impl EndReason {
-    pub const ALL: [EndReason; 7] = [
+    pub const ALL: [EndReason; 8] = [
         EndReason::AttemptsExhausted,
         EndReason::TooOld,
         EndReason::NeverSettled,
@@ -245,6 +247,7 @@ impl EndReason {
         EndReason::Quarantined,
         EndReason::TenantDeleted,
         EndReason::CancelledByRequest,
+        EndReason::Stopped,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -256,6 +259,7 @@ impl EndReason {
             EndReason::Quarantined => "quarantined",
             EndReason::TenantDeleted => "tenant_deleted",
             EndReason::CancelledByRequest => "cancelled_by_request",
+            EndReason::Stopped => "stopped",
         }
     }
 
@@ -269,6 +273,7 @@ impl EndReason {
             EndReason::Quarantined => 5,
             EndReason::TenantDeleted => 6,
             EndReason::CancelledByRequest => 7,
+            EndReason::Stopped => 8,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::body::JsonOrDefault;
 use crate::param::{PageQuery, Path, Query};
 use crate::problem::Problem;
 use crate::schema::FunctionConfigSchema;
+use crate::stop::{QuarantineView, StopView};
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(list_functions)).routes(routes!(put_function, get_function, delete_function))
@@ -33,20 +34,23 @@ pub(crate) struct FunctionView {
     config: FunctionConfig,
     /// The version that `live` points to.
     live: Option<u32>,
-    /// Why nothing of it starts, if it was quarantined.
-    quarantined: Option<String>,
+    /// Nothing of it starts, because it did harm.
+    quarantined: Option<QuarantineView>,
+    /// Nothing of it starts, because somebody said so.
+    stopped: Option<StopView>,
     created: String,
 }
 
 impl FunctionView {
-    fn of(record: &FunctionRecord, tenant: &Name) -> FunctionView {
+    pub(crate) fn of(record: &FunctionRecord, tenant: &Name) -> FunctionView {
         FunctionView {
             id: record.id.to_string(),
             tenant: tenant.to_string(),
             name: record.name.to_string(),
             config: record.config.clone(),
             live: record.live,
-            quarantined: record.quarantined.clone(),
+            quarantined: record.quarantined.as_ref().map(QuarantineView::from),
+            stopped: record.stopped.as_ref().map(StopView::from),
             created: record.created.to_string(),
         }
     }

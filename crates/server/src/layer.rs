@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use sublet_model::{Name, limit};
 use sublet_store::LayerRecord;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -27,6 +27,8 @@ pub(crate) struct LayerView {
     version: u32,
     /// Of the package as uploaded, in hexadecimal.
     package_sha256: String,
+    /// Whether it is the one that new versions of functions take: the newest, unless that was taken back.
+    current: bool,
     created: String,
 }
 
@@ -36,21 +38,34 @@ impl From<&LayerRecord> for LayerView {
             name: record.name.to_string(),
             version: record.number,
             package_sha256: record.package.to_string(),
+            current: record.is_current,
             created: record.created.to_string(),
         }
     }
 }
 
 #[derive(Debug, Deserialize)]
-struct LayerPath {
-    layer: Name,
+pub(crate) struct LayerPath {
+    pub(crate) layer: Name,
 }
 
-/// Upload a new version of a layer. Functions take the newest at their next deploy.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct PublishQuery {
+    /// `false` leaves live versions as they are; `true` when left out.
+    rollout: Option<bool>,
+}
+
+/// Upload a new version of a layer.
+///
+/// Functions take it at their next deploy; and every function whose live version uses the layer gets a new version with it
+/// in the background, unless `?rollout=false`.
 #[utoipa::path(
     post,
     path = "/v1/layers/{layer}/versions",
     tag = "layers",
+    params(PublishQuery),
     request_body(content = Vec<u8>, content_type = "application/zip", description = "At most 16 MiB"),
     responses((status = 201, description = "The version", body = LayerView)),
     security(("key" = []))
@@ -58,6 +73,7 @@ struct LayerPath {
 async fn publish_layer(
     operator: Operator,
     Path(path): Path<LayerPath>,
+    Query(query): Query<PublishQuery>,
     request: Request,
 ) -> Result<(StatusCode, axum::Json<LayerView>), Problem> {
     match body::media_type(request.headers()).as_str() {
@@ -65,7 +81,7 @@ async fn publish_layer(
         _ => return Err(Problem::unsupported_media_type("application/zip")),
     }
     let package = body::read(request, limit::PACKAGE_BYTES_MAX).await?;
-    let record = operator.engine().publish_layer(&path.layer, package).await?;
+    let record = operator.engine().publish_layer(&path.layer, package, query.rollout.unwrap_or(true)).await?;
     Ok((StatusCode::CREATED, axum::Json(LayerView::from(&record))))
 }
 
@@ -83,26 +99,15 @@ async fn list_layer_versions(
     Path(path): Path<LayerPath>,
     Query(query): Query<PageQuery>,
 ) -> Result<axum::Json<Listing<LayerView>>, Problem> {
-    let no_cursor = || Problem::invalid("cursor", "is not what a page gave as `next`");
     let page = query.page()?;
-    let newest = operator.store().layer(&path.layer, None).await?;
-    let newest = newest.ok_or_else(|| Problem::not_found(format_args!("layer {}", path.layer)))?.number;
-    // Numbers have no holes, so a page is a range of them, and the cursor is the number that it starts with.
-    let first = match page.cursor {
-        Some(cursor) => cursor.parse().ok().filter(|first| (1..=newest).contains(first)).ok_or_else(no_cursor)?,
-        None => newest,
-    };
-    let count = u32::try_from(page.limit).unwrap_or(u32::MAX).min(first);
-    let mut items = Vec::new();
-    for number in (first - count + 1..=first).rev() {
-        let record = operator.store().layer(&path.layer, Some(number)).await?;
-        items.extend(record.as_ref().map(LayerView::from));
+    if operator.store().layer(&path.layer, None).await?.is_none() {
+        return Err(Problem::not_found(format_args!("layer {}", path.layer)));
     }
-    let next = (count < first).then(|| (first - count).to_string());
-    Ok(axum::Json(Listing { items, next }))
+    let listing = operator.store().layer_versions(&path.layer, page).await?;
+    Ok(axum::Json(Listing { items: listing.items.iter().map(LayerView::from).collect(), next: listing.next }))
 }
 
-/// The newest version of each layer, by name.
+/// The current version of each layer, by name.
 #[utoipa::path(
     get,
     path = "/v1/layers",

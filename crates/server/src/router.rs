@@ -9,7 +9,7 @@ use crate::auth::AppState;
 use crate::problem::Problem;
 use crate::{
     alias, audit, dead_letter, delivery, edge, event, function, health, idempotency, invocation, invoke, key, layer,
-    metric, openapi, pattern, queue, rule, secret, stream, tenant, usage, version, webhook,
+    metric, openapi, pattern, queue, rollout, rule, secret, stop, stream, tenant, usage, version, webhook,
 };
 
 pub(crate) fn router(state: AppState) -> Result<Router, Error> {
@@ -33,6 +33,8 @@ pub(crate) fn router(state: AppState) -> Result<Router, Error> {
         .merge(queue::routes())
         .merge(layer::routes())
         .merge(secret::routes())
+        .merge(rollout::routes())
+        .merge(stop::routes())
         .merge(key::routes())
         .merge(audit::routes())
         .merge(health::routes())

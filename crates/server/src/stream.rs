@@ -96,7 +96,8 @@ impl StreamQuery {
 ///
 /// Server-sent events: `event: result`, `id:` the event's id, and one `data:` line with the result event's envelope; with
 /// `kinds=states`, `event: state` and one `data:` line per change to `Queued`, `Running`, `Retrying` or an end (the `id:` is
-/// then opaque). `event: gap` says that some were missed, because the reader was too slow or came back too late. A comment
+/// then opaque), and `event: function` with one per function that is stopped, started, quarantined or released.
+/// `event: gap` says that some were missed, because the reader was too slow or came back too late. A comment
 /// every 15 seconds keeps the connection alive. Whatever is published after this answer's head was received is on the
 /// stream.
 #[utoipa::path(
@@ -202,6 +203,10 @@ fn write(out: &mut BytesMut, item: &StreamItem, place: StreamPlace) {
             // A value of ours, so it is one line.
             let data = serde_json::to_string(&**state).unwrap_or_default();
             out.put_slice(format!("id: {place}\nevent: state\ndata: {data}\n\n").as_bytes());
+        }
+        StreamItem::Function(change) => {
+            let data = serde_json::to_string(&**change).unwrap_or_default();
+            out.put_slice(format!("id: {place}\nevent: function\ndata: {data}\n\n").as_bytes());
         }
         StreamItem::Gap => out.put_slice(b"event: gap\ndata: {\"gap\":true}\n\n"),
         StreamItem::Result(result) => {

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sublet_engine::Engine;
-use sublet_model::{EgressRule, Error, Isolation, Quota};
+use sublet_model::{EgressRule, Error, Isolation, Name, Quota};
 use sublet_store::{Balance, TenantRecord, TenantSpec, TenantStatus};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -18,6 +18,7 @@ use crate::body::{Json, JsonOrDefault};
 use crate::param::{PageQuery, Query};
 use crate::problem::Problem;
 use crate::schema::EgressRuleSchema;
+use crate::stop::StopView;
 
 /// Bytes of a tenant's attributes as JSON.
 const ATTRIBUTES_BYTES_MAX: usize = 16 * 1024;
@@ -54,6 +55,10 @@ pub(crate) struct TenantBody {
     /// Which worker processes its attempts run in; as the configuration says for all by default. Saying it also lifts what
     /// `isolation_reason` tells of.
     isolation: Option<IsolationWord>,
+    /// Layers that wrap every function of it from the function's next version on, outermost first, whether the function
+    /// names them or not. Replaced as a whole.
+    #[schema(value_type = Option<Vec<String>>)]
+    wrappers: Option<Vec<Name>>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, Serialize, ToSchema)]
@@ -129,6 +134,9 @@ impl TenantBody {
     fn over(self, base: TenantSpec) -> TenantSpec {
         let isolation = self.isolation.map(Isolation::from);
         TenantSpec {
+            // Why it is suspended is told for as long as it is.
+            stopped: base.stopped.filter(|_| !matches!(self.status, Some(Status::Active))),
+            wrappers: self.wrappers.unwrap_or(base.wrappers),
             status: match self.status {
                 Some(Status::Active) => TenantStatus::Active,
                 Some(Status::Suspended) => TenantStatus::Suspended,
@@ -149,7 +157,7 @@ impl TenantBody {
     "id": "ten_01k8w3c5d7f9g", "name": "acme", "status": "active",
     "quota": {"floor": 0, "ceiling": 8, "weight": 100, "backlog": 1000000, "invoke_slots": 4, "invoke_reserved": 0},
     "attributes": {"plan": "gold"}, "egress": [{"scheme": "https", "host": "api.example.com"}], "isolation": "shared",
-    "isolation_reason": null, "created": "2026-01-31T09:30:00Z"
+    "isolation_reason": null, "stopped": null, "wrappers": [], "created": "2026-01-31T09:30:00Z"
 }))]
 pub(crate) struct TenantView {
     /// `ten_…`
@@ -166,6 +174,10 @@ pub(crate) struct TenantView {
     /// Why it was moved to processes of its own without the operator's asking; told to the operator alone. Setting an
     /// `isolation` takes it back.
     isolation_reason: Option<String>,
+    /// Why it is suspended, if somebody said so.
+    stopped: Option<StopView>,
+    /// Layers that wrap every function of it.
+    wrappers: Vec<String>,
     created: String,
 }
 
@@ -194,12 +206,14 @@ impl TenantView {
             egress: record.spec.egress.clone(),
             isolation: engine.isolation_of(record).into(),
             isolation_reason: record.spec.suspicion.clone(),
+            stopped: record.spec.stopped.as_ref().map(StopView::from),
+            wrappers: record.spec.wrappers.iter().map(Name::to_string).collect(),
             created: record.created.to_string(),
         }
     }
 }
 
-/// Make or replace a tenant.
+/// Make or replace a tenant. A stop stays unless `status` says `active`.
 #[utoipa::path(
     put,
     path = "/v1/tenants/{tenant}",
@@ -217,9 +231,10 @@ async fn put_tenant(
 ) -> Result<(StatusCode, axum::Json<TenantView>), Problem> {
     body.check()?;
     let replaced = |former: Option<TenantSpec>| {
-        // A suspicion is nothing that a set-up script should lift by repeating what it always says.
-        let suspicion = former.and_then(|former| former.suspicion);
-        Ok(body.over(TenantSpec { suspicion, ..TenantSpec::default() }))
+        // Neither a suspicion nor a stop is for a set-up script to lift by repeating what it always says.
+        let (suspicion, stopped) = former.map_or((None, None), |former| (former.suspicion, former.stopped));
+        let status = if stopped.is_some() { TenantStatus::Suspended } else { TenantStatus::Active };
+        Ok(body.over(TenantSpec { status, suspicion, stopped, ..TenantSpec::default() }))
     };
     let (record, is_new) = admin.engine().registry().put_tenant_by(&admin.name, replaced).await?;
     Ok(put(TenantView::of(&record, admin.engine()), is_new))

@@ -52,6 +52,7 @@ fn erase_registry(conn: &Connection, tenant: TenantId) -> Outcome<()> {
         format!("DELETE FROM alias WHERE function IN {OWN}"),
         format!("DELETE FROM version WHERE function IN {OWN}"),
         "DELETE FROM function WHERE tenant = ?".to_owned(),
+        "DELETE FROM rollout_step WHERE tenant = ?".to_owned(),
         "DELETE FROM rule WHERE owner = ?".to_owned(),
         "DELETE FROM key WHERE tenant = ?".to_owned(),
         "DELETE FROM secret WHERE tenant = ?".to_owned(),

@@ -21,8 +21,10 @@ pub mod message;
 pub mod page;
 pub mod queue;
 pub mod registry;
+pub mod rollout;
 pub mod secret;
 pub mod shard;
+pub mod stop;
 pub mod webhook;
 
 use async_trait::async_trait;
@@ -51,8 +53,10 @@ pub use registry::{
     FunctionRecord, LayerRecord, NewVersion, Registry, RuleRecord, TenantRecord, TenantSpec, TenantStatus,
     VersionRecord,
 };
+pub use rollout::{LiveUse, RolloutFailure, RolloutRecord, RolloutState, Rollouts, StepEnd, StepsBack};
 pub use secret::{SealKeyId, Sealed, SecretPlace, SecretRecord, Secrets};
 pub use shard::{Ownership, SHARDS, ShardId, shard_of};
+pub use stop::{Quarantine, QuarantineCause, Stop, StoppedBy};
 pub use webhook::{Disabled, DisabledReason, WebhookRecord, WebhookSecret, WebhookSpec};
 
 /// What a store on a disk has left.
@@ -75,7 +79,7 @@ impl Room {
 /// Everything the engine needs kept. A backend implements the parts.
 #[async_trait]
 pub trait Store:
-    Registry + Secrets + Keys + Bus + Queue + Messages + Deliveries + Ledger + Audit + Send + Sync + 'static
+    Registry + Rollouts + Secrets + Keys + Bus + Queue + Messages + Deliveries + Ledger + Audit + Send + Sync + 'static
 {
     /// Background upkeep: flush ledger sums, seal and drop history partitions older than `retain_from`, checkpoint.
     ///

@@ -101,7 +101,7 @@ pub struct AttemptEnd {
 /// Where the invocation goes after an attempt. `Fail` is for synchronous invokes alone.
 ///
 /// What is counted: `Retry { spent: true }`, `Fail` and `DeadLetter` are one more `failed`; `Retry { spent: false }`
-/// is one more `crashed`; `Succeed` and `Cancel` count in neither.
+/// is one more `crashed`; `Succeed`, `PutBack` and `Cancel` count in neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     Succeed,
@@ -110,6 +110,10 @@ pub enum Next {
     Retry {
         due: Timestamp,
         spent: bool,
+    },
+    /// Back into the queue as if it had not started: it was stopped.
+    PutBack {
+        due: Timestamp,
     },
     DeadLetter(EndReason),
     Cancel(EndReason),
@@ -265,7 +269,7 @@ pub trait Queue {
     /// Contract: `Fenced` and nothing changed when the lease's epoch or token is not the one that runs, when it does
     /// not run, and when it is another tenant's; so an attempt ends once. A settle that comes before its claim was
     /// written is written after it. `Invalid` and nothing changed when the state machine has no such edge: `Fail` for
-    /// an event's invocation, `Retry` or `DeadLetter` for a synchronous invoke. The end is kept as
+    /// an event's invocation, `Retry`, `PutBack` or `DeadLetter` for a synchronous invoke. The end is kept as
     /// handed in.
     async fn settle(&self, settle: Settle) -> Result<Settled, Error>;
 

@@ -10,6 +10,7 @@ use sublet_model::{
 
 use crate::code::ObjectHash;
 use crate::page::{Listing, Page};
+use crate::stop::{Quarantine, Stop};
 use crate::webhook::{DisabledReason, WebhookRecord, WebhookSecret, WebhookSpec};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,17 +38,16 @@ pub struct TenantSpec {
     /// lifted when the operator says one.
     #[serde(default)]
     pub suspicion: Option<String>,
-}
-
-impl TenantSpec {
-    /// Where its attempts run, `usual` being what the configuration says for all.
-    pub fn isolation_or(&self, usual: Isolation) -> Isolation {
-        if self.suspicion.is_some() { Isolation::Dedicated } else { self.isolation.unwrap_or(usual) }
-    }
+    /// Why it is suspended, if somebody said so.
+    #[serde(default)]
+    pub stopped: Option<Stop>,
+    /// Layers that wrap every function of it from its next version on, outermost first.
+    #[serde(default)]
+    pub wrappers: Vec<Name>,
 }
 
 impl Default for TenantSpec {
-    /// An active tenant that its operator said nothing else of.
+    /// Active, with everything by default.
     fn default() -> TenantSpec {
         TenantSpec {
             status: TenantStatus::Active,
@@ -56,6 +56,8 @@ impl Default for TenantSpec {
             egress: Arc::default(),
             isolation: None,
             suspicion: None,
+            stopped: None,
+            wrappers: Vec::new(),
         }
     }
 }
@@ -77,8 +79,10 @@ pub struct FunctionRecord {
     pub config: FunctionConfig,
     /// The version that `live` points to.
     pub live: Option<u32>,
-    /// Why nothing of it starts, if it was quarantined.
-    pub quarantined: Option<String>,
+    /// Nothing of it starts, and what waits is a dead letter at its turn.
+    pub quarantined: Option<Quarantine>,
+    /// Nothing of it starts, and what waits goes on waiting.
+    pub stopped: Option<Stop>,
     pub created: Timestamp,
 }
 
@@ -128,6 +132,8 @@ pub struct LayerRecord {
     pub number: u32,
     pub package: ObjectHash,
     pub created: Timestamp,
+    /// The one that new versions of functions take.
+    pub is_current: bool,
 }
 
 /// The store's first part. Ids are minted inside; names are unique per owner. Deleting what is not there is `NotFound`,
@@ -169,7 +175,10 @@ pub trait Registry {
     /// Contract: its versions, aliases and secrets go with it; what waits for it is dead-lettered (`NoFunction`) at its turn.
     async fn delete_function(&self, tenant: TenantId, name: &Name) -> Result<(), Error>;
     /// `None` lifts it.
-    async fn quarantine_function(&self, tenant: TenantId, id: FunctionId, reason: Option<String>) -> Result<(), Error>;
+    async fn quarantine_function(&self, tenant: TenantId, id: FunctionId, why: Option<Quarantine>)
+    -> Result<(), Error>;
+    /// `None` lifts it.
+    async fn stop_function(&self, tenant: TenantId, id: FunctionId, why: Option<Stop>) -> Result<(), Error>;
 
     /// Contract: the number is the function's last plus one, never used again; lifts a quarantine when made live. A
     /// function deleted and made again under its name is another function with its own numbers.
@@ -251,9 +260,22 @@ pub trait Registry {
     async fn webhooks(&self) -> Result<Vec<WebhookRecord>, Error>;
     async fn delete_webhook(&self, name: &Name) -> Result<(), Error>;
 
-    async fn publish_layer(&self, name: &Name, package: ObjectHash, now: Timestamp) -> Result<LayerRecord, Error>;
-    /// `None`: the newest.
+    /// A new version, which is the current one from here on. `rolls_out`: the same commit begins its rollout, with its
+    /// total counted.
+    ///
+    /// Contract: the number is the layer's last plus one. Whatever `rolls_out` says, a rollout of the layer that still
+    /// runs is `Superseded`; of rollouts before the last [`crate::rollout::ROLLOUTS_KEPT`] nothing is kept.
+    async fn publish_layer(
+        &self,
+        name: &Name,
+        package: ObjectHash,
+        rolls_out: bool,
+        now: Timestamp,
+    ) -> Result<LayerRecord, Error>;
+    /// `None`: the current one, which is the newest unless that was taken back.
     async fn layer(&self, name: &Name, number: Option<u32>) -> Result<Option<LayerRecord>, Error>;
-    /// The newest of each, by name.
+    /// Newest first.
+    async fn layer_versions(&self, name: &Name, page: Page) -> Result<Listing<LayerRecord>, Error>;
+    /// The current one of each, by name.
     async fn layers(&self) -> Result<Vec<LayerRecord>, Error>;
 }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use sublet_model::{Name, Runtime, Size, unit::Millis};
 
-use super::{PageArgs, TenantArg, egress_list, is_not_found};
+use super::{PageArgs, StopArgs, TenantArg, egress_list, ended, is_not_found};
 use crate::client::{Client, ClientError};
 use crate::print::Printer;
 
@@ -41,6 +41,26 @@ pub(crate) enum Command {
         tenant: TenantArg,
         #[command(flatten)]
         page: PageArgs,
+    },
+    /// Let nothing of it start and end what runs now; what waits goes on waiting
+    Stop {
+        name: Name,
+        #[command(flatten)]
+        tenant: TenantArg,
+        #[command(flatten)]
+        stop: StopArgs,
+    },
+    /// Lift a stop
+    Start {
+        name: Name,
+        #[command(flatten)]
+        tenant: TenantArg,
+    },
+    /// Release it from quarantine
+    Release {
+        name: Name,
+        #[command(flatten)]
+        tenant: TenantArg,
     },
     /// Delete a function with its versions
     Delete {
@@ -150,7 +170,7 @@ pub(crate) async fn put(
     }
     let mut body = existing.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
     // What the server adds to the configuration in its answer.
-    for told in ["id", "tenant", "name", "live", "quarantined", "created"] {
+    for told in ["id", "tenant", "name", "live", "quarantined", "stopped", "created"] {
         body.remove(told);
     }
     body.extend(given);
@@ -170,7 +190,13 @@ const FIELDS: &[(&str, &str)] = &[
     ("environment", "environment"),
     ("secrets", "secrets"),
     ("egress", "egress"),
-    ("quarantined", "quarantined"),
+    ("stopped", "stopped.reason"),
+    ("stopped by", "stopped.by"),
+    ("stopped at", "stopped.at"),
+    ("quarantined", "quarantined.reason"),
+    ("first invocation", "quarantined.first_invocation"),
+    ("last invocation", "quarantined.last_invocation"),
+    ("quarantined at", "quarantined.at"),
     ("created", "created"),
 ];
 
@@ -192,7 +218,8 @@ pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> 
                 ("handler", "handler"),
                 ("timeout", "timeout"),
                 ("memory", "memory"),
-                ("quarantined", "quarantined"),
+                ("stopped", "stopped.reason"),
+                ("quarantined", "quarantined.reason"),
             ];
             printer.listing(&client.list(&path, &page.query()).await?, &columns);
         }
@@ -206,6 +233,21 @@ pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> 
                 ("package", "package_sha256"),
             ];
             printer.listing(&client.list(&path, &page.query()).await?, &columns);
+        }
+        Command::Stop { name, tenant, stop } => {
+            let path = format!("/v1/tenants/{}/functions/{name}/stop", tenant.tenant);
+            let answer = stop.post(client, &path).await?;
+            printer.done(&answer, &format!("function {name} is stopped; {}", ended(&answer)));
+        }
+        Command::Start { name, tenant } => {
+            let path = format!("/v1/tenants/{}/functions/{name}/start", tenant.tenant);
+            let answer = client.post(&path, &json!({})).await?;
+            printer.done(&answer, &format!("function {name} goes on"));
+        }
+        Command::Release { name, tenant } => {
+            let path = format!("/v1/tenants/{}/functions/{name}/release", tenant.tenant);
+            let answer = client.post(&path, &json!({})).await?;
+            printer.done(&answer, &format!("function {name} is released; its dead letters may be redriven"));
         }
         Command::Delete { name, tenant } => {
             let answer = client.delete(&format!("/v1/tenants/{}/functions/{name}", tenant.tenant)).await?;

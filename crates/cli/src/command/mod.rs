@@ -31,11 +31,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sublet_model::Name;
 
 use crate::args::Common;
-use crate::client::ClientError;
+use crate::client::{Client, ClientError};
 
 /// The commands that talk to a running server.
 #[derive(Subcommand)]
@@ -120,6 +120,32 @@ pub(crate) struct TenantArg {
     /// The tenant's name
     #[arg(long, short, env = "SUBLET_TENANT")]
     pub(crate) tenant: Name,
+}
+
+/// Why something is stopped, and what becomes of what runs.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StopArgs {
+    /// Why; the tenant sees it
+    #[arg(long)]
+    reason: String,
+    /// Cancel what runs now instead of putting it back into the queue
+    #[arg(long)]
+    cancel: bool,
+}
+
+impl StopArgs {
+    pub(crate) async fn post(&self, client: &Client, path: &str) -> Result<Value> {
+        let query = if self.cancel { "?cancel=true" } else { "" };
+        client.post(&format!("{path}{query}"), &json!({"reason": self.reason})).await
+    }
+}
+
+/// How many attempts a stop ended.
+pub(crate) fn ended(answer: &Value) -> String {
+    match answer["ended"].as_u64() {
+        Some(1) => "1 attempt was ended".to_owned(),
+        count => format!("{} attempts were ended", count.unwrap_or(0)),
+    }
 }
 
 /// Which page of a listing.

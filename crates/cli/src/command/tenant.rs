@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use sublet_model::{Isolation, Name};
 
-use super::{PageArgs, egress_list};
+use super::{PageArgs, StopArgs, egress_list, ended};
 use crate::client::Client;
 use crate::print::Printer;
 
@@ -25,12 +25,23 @@ pub(crate) enum Command {
         /// Which worker processes it runs in: `shared` with others, or `dedicated`, its own. Also takes back that it was moved
         #[arg(long)]
         isolation: Option<Isolation>,
+        /// A layer that wraps all its functions; repeatable, replaces all
+        #[arg(long = "wrapper")]
+        wrappers: Vec<Name>,
     },
     /// Show one tenant
     Get { name: Name },
     /// List tenants
     List(PageArgs),
-    /// Record its events as rejected and start nothing of it
+    /// Suspend it for a reason, and end what runs of it now
+    Stop {
+        name: Name,
+        #[command(flatten)]
+        stop: StopArgs,
+    },
+    /// Let it go on after a stop or a suspension
+    Start { name: Name },
+    /// Record its events as rejected and start nothing of it; what runs may end
     Suspend { name: Name },
     /// Take a suspension back
     Resume { name: Name },
@@ -79,6 +90,9 @@ const FIELDS: &[(&str, &str)] = &[
     ("name", "name"),
     ("id", "id"),
     ("status", "status"),
+    ("stopped", "stopped.reason"),
+    ("stopped at", "stopped.at"),
+    ("wrappers", "wrappers"),
     ("floor", "quota.floor"),
     ("ceiling", "quota.ceiling"),
     ("weight", "quota.weight"),
@@ -92,8 +106,13 @@ const FIELDS: &[(&str, &str)] = &[
 
 pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> Result<ExitCode> {
     match command {
-        Command::Put { name, quota, egress, isolation } => {
-            let tenant = put(client, &name, quota.given(), egress_list(&egress), isolation).await?;
+        Command::Put { name, quota, egress, isolation, wrappers } => {
+            let given = [
+                ("egress", egress_list(&egress)),
+                ("isolation", isolation.map(|isolation| json!(isolation))),
+                ("wrappers", (!wrappers.is_empty()).then(|| json!(wrappers))),
+            ];
+            let tenant = put(client, &name, quota.given(), given).await?;
             printer.record(&tenant, FIELDS);
         }
         Command::Get { name } => printer.record(&client.get(&format!("/v1/tenants/{name}")).await?, FIELDS),
@@ -105,8 +124,17 @@ pub(crate) async fn run(command: Command, client: &Client, printer: Printer) -> 
                 ("ceiling", "quota.ceiling"),
                 ("weight", "quota.weight"),
                 ("isolation", "isolation"),
+                ("stopped", "stopped.reason"),
             ];
             printer.listing(&listing, &columns);
+        }
+        Command::Stop { name, stop } => {
+            let answer = stop.post(client, &format!("/v1/tenants/{name}/stop")).await?;
+            printer.done(&answer, &format!("{name} is stopped; {}", ended(&answer)));
+        }
+        Command::Start { name } => {
+            let answer = client.post(&format!("/v1/tenants/{name}/start"), &json!({})).await?;
+            printer.done(&answer, &format!("{name} goes on"));
         }
         Command::Suspend { name } => set_status(client, printer, &name, "suspended").await?,
         Command::Resume { name } => set_status(client, printer, &name, "active").await?,
@@ -124,19 +152,17 @@ async fn put(
     client: &Client,
     name: &Name,
     quota: Map<String, Value>,
-    egress: Option<Value>,
-    isolation: Option<Isolation>,
+    given: [(&str, Option<Value>); 3],
 ) -> Result<Value> {
     let path = format!("/v1/tenants/{name}");
     let mut body = json!({});
     if !quota.is_empty() {
         body["quota"] = quota.into();
     }
-    if let Some(egress) = egress {
-        body["egress"] = egress;
-    }
-    if let Some(isolation) = isolation {
-        body["isolation"] = json!(isolation);
+    for (field, value) in given {
+        if let Some(value) = value {
+            body[field] = value;
+        }
     }
     match client.get(&path).await {
         Ok(_) => client.patch(&path, &body).await,

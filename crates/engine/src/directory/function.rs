@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use sublet_model::{Destination, Error, FunctionConfig, FunctionId, Name, TenantId, limit};
-use sublet_store::{FunctionRecord, NewVersion, ObjectHash, Page, VersionRecord};
+use sublet_store::{FunctionRecord, NewVersion, ObjectHash, Page, Quarantine, Stop, VersionRecord};
 
-use super::{Directory, Held};
+use super::{Change, Directory, Held};
 use crate::chance::locked;
 
 impl Held {
@@ -14,7 +14,7 @@ impl Held {
         self.functions.insert((record.tenant, record.name.clone()), Some(record), 1);
     }
 
-    fn forget_function(&mut self, tenant: TenantId, id: FunctionId) {
+    pub(super) fn forget_function(&mut self, tenant: TenantId, id: FunctionId) {
         if let Some(name) = self.function_names.remove(&id) {
             self.functions.remove(&(tenant, name));
         }
@@ -114,6 +114,7 @@ impl Directory {
             let mut held = locked(&directory.held);
             if let Some(Some(record)) = held.functions.remove(&(tenant, name.clone())) {
                 held.function_names.remove(&record.id);
+                directory.tell(Change::Function(record.id));
             }
             held.forget_secrets(tenant);
         })
@@ -121,14 +122,23 @@ impl Directory {
     }
 
     /// `None` lifts it.
-    pub async fn quarantine_function(
+    pub(crate) async fn quarantine_function(
         &self,
         tenant: TenantId,
         id: FunctionId,
-        reason: Option<String>,
+        why: Option<Quarantine>,
     ) -> Result<(), Error> {
-        self.write(self.store.quarantine_function(tenant, id, reason), |directory, ()| {
+        self.write(self.store.quarantine_function(tenant, id, why), |directory, ()| {
             locked(&directory.held).forget_function(tenant, id);
+        })
+        .await
+    }
+
+    /// `None` lifts it.
+    pub(crate) async fn stop_function(&self, tenant: TenantId, id: FunctionId, why: Option<Stop>) -> Result<(), Error> {
+        self.write(self.store.stop_function(tenant, id, why), |directory, ()| {
+            locked(&directory.held).forget_function(tenant, id);
+            directory.tell(Change::Function(id));
         })
         .await
     }

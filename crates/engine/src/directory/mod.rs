@@ -47,6 +47,8 @@ const KEYS_CACHED_MAX: usize = 20_000;
 pub(crate) enum Change {
     Tenant(Arc<TenantRecord>),
     TenantGone(TenantId),
+    /// A stop was lifted, or the function is gone.
+    Function(FunctionId),
     /// Another node changed something: look at every tenant again.
     Anything,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sublet_model::{Error, Isolation, Name, TenantId, egress};
+use sublet_model::{Error, Isolation, Name, TenantId, egress, limit};
 use sublet_store::{Page, TenantRecord, TenantSpec};
 
 use super::{Change, Directory, Held, TENANTS_CACHED_MAX};
@@ -77,6 +77,7 @@ impl Directory {
             let spec = spec(self.store.tenant(name).await?.map(|record| record.spec))?;
             spec.quota.validate()?;
             egress::validate("egress", &spec.egress, true)?;
+            self.check_wrappers(&spec.wrappers).await?;
             let (record, made) = self.store.put_tenant(name, spec, now).await?;
             Ok((Arc::new(record), made))
         };
@@ -85,6 +86,19 @@ impl Directory {
             directory.tell(Change::Tenant(Arc::clone(record)));
         })
         .await
+    }
+
+    /// Whether every layer named is there. Errors: `Invalid` with the field.
+    async fn check_wrappers(&self, wrappers: &[Name]) -> Result<(), Error> {
+        if wrappers.len() > limit::LAYERS_MAX {
+            return Err(Error::invalid("wrappers", format!("must be at most {} layers", limit::LAYERS_MAX)));
+        }
+        for layer in wrappers {
+            if self.store.layer(layer, None).await?.is_none() {
+                return Err(Error::invalid("wrappers", format!("there is no layer {layer}")));
+            }
+        }
+        Ok(())
     }
 
     /// Records why a tenant is moved to worker processes of its own. `false` when it is there already (`usual` being what

@@ -11,6 +11,7 @@
 //! - a tenant with nothing waiting, nothing in flight and no turn to wait out has no state here.
 
 mod delayed;
+mod parked;
 mod rounds;
 mod tenant;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use sublet_model::{InvocationId, TenantId, Timestamp};
 use sublet_store::Waiting;
 
 use delayed::Delayed;
+use parked::Parked;
 use rounds::Rounds;
 pub use tenant::Share;
 use tenant::Tenant;
@@ -53,6 +55,7 @@ pub struct Scheduler {
     tenants: HashMap<TenantId, Tenant>,
     delayed: BinaryHeap<Reverse<Delayed>>,
     delayed_number: u64,
+    parked: Parked,
     /// Attempts in flight and the token each runs under, to know a repeated arrival.
     running: HashMap<InvocationId, u32>,
     invokes: VecDeque<(TenantId, u64)>,
@@ -73,6 +76,7 @@ impl Scheduler {
             tenants: HashMap::new(),
             delayed: BinaryHeap::new(),
             delayed_number: 0,
+            parked: Parked::default(),
             running: HashMap::new(),
             invokes: VecDeque::new(),
             floors: VecDeque::new(),
@@ -91,7 +95,9 @@ impl Scheduler {
         }
         self.waiting += 1;
         let tenant = self.tenants.entry(waiting.tenant).or_insert_with(|| Tenant::new(share));
-        if waiting.due > now {
+        if self.parked.join(waiting) {
+            tenant.parked += 1;
+        } else if waiting.due > now {
             tenant.delayed += 1;
             self.delayed_number += 1;
             self.delayed.push(Reverse(Delayed { due: waiting.due, number: self.delayed_number, waiting }));
@@ -183,8 +189,10 @@ impl Scheduler {
     /// Forgets what waits of a tenant that was deleted.
     pub fn forget(&mut self, tenant: TenantId) {
         let Some(entry) = self.tenants.get_mut(&tenant) else { return };
-        self.waiting -= entry.ready.len() as u64;
+        self.waiting -= entry.ready.len() as u64 + entry.parked;
         entry.ready.clear();
+        entry.parked = 0;
+        self.parked.forget(tenant);
         // Delayed ones leave the heap at their time; nothing will start them, because their claim is refused.
         self.drop_if_idle(tenant);
     }
@@ -193,7 +201,11 @@ impl Scheduler {
     pub fn waiting_of(&self, tenant: TenantId) -> Vec<(InvocationId, u32)> {
         let ready = self.tenants.get(&tenant).into_iter().flat_map(|entry| &entry.ready);
         let delayed = self.delayed.iter().map(|Reverse(entry)| &entry.waiting).filter(|w| w.tenant == tenant);
-        ready.chain(delayed).map(|waiting| (waiting.invocation, waiting.starts)).collect()
+        ready
+            .chain(delayed)
+            .chain(self.parked.of_tenant(tenant))
+            .map(|waiting| (waiting.invocation, waiting.starts))
+            .collect()
     }
 
     /// Takes out what was cancelled, but not a later start of the same invocation.
@@ -210,7 +222,9 @@ impl Scheduler {
             !leaves
         });
         entry.delayed -= delayed_gone;
-        self.waiting -= (before - entry.ready.len() - self.delayed.len()) as u64;
+        let parked_gone = self.parked.withdraw(tenant, is_gone);
+        entry.parked -= parked_gone;
+        self.waiting -= (before - entry.ready.len() - self.delayed.len()) as u64 + parked_gone;
         self.drop_if_idle(tenant);
     }
 
@@ -224,7 +238,7 @@ impl Scheduler {
     }
 
     pub fn waiting(&self, tenant: TenantId) -> u64 {
-        self.tenants.get(&tenant).map_or(0, |entry| entry.ready.len() as u64 + entry.delayed)
+        self.tenants.get(&tenant).map_or(0, |entry| entry.ready.len() as u64 + entry.not_ready())
     }
 
     pub fn in_flight(&self, tenant: TenantId) -> u32 {

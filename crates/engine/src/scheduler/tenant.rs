@@ -38,6 +38,8 @@ pub(super) struct Tenant {
     pub(super) ready: VecDeque<Waiting>,
     /// How many more are in the heap of delayed ones.
     pub(super) delayed: u64,
+    /// How many more are set aside.
+    pub(super) parked: u64,
     /// Attempts and invokes that run.
     pub(super) in_flight: u32,
     /// Of those, the invokes.
@@ -60,6 +62,7 @@ impl Tenant {
             share,
             ready: VecDeque::new(),
             delayed: 0,
+            parked: 0,
             in_flight: 0,
             invokes_running: 0,
             invokes: 0,
@@ -85,7 +88,7 @@ impl Tenant {
 
     pub(super) fn is_idle(&self) -> bool {
         self.ready.is_empty()
-            && self.delayed == 0
+            && self.not_ready() == 0
             && self.in_flight == 0
             && self.invokes == 0
             && !self.in_floor_line

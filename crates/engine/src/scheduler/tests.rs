@@ -326,3 +326,40 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_set_aside_counts_as_waiting_and_takes_no_turn() {
+    let mut scheduler = Scheduler::new(1);
+    let (tenant, stopped, share) = (TenantId::from_raw(1), FunctionId::from_raw(7), share(0, 4, 100));
+    let of_stopped = |number| Waiting { function: stopped, ..waiting(1, number, NOW) };
+    let later = NOW + std::time::Duration::from_secs(60);
+    for number in 101..=103 {
+        scheduler.arrive(of_stopped(number), share, NOW);
+    }
+    scheduler.arrive(Waiting { due: later, ..of_stopped(104) }, share, NOW);
+    let other = waiting(1, 1, NOW);
+    scheduler.arrive(other, share, NOW);
+    assert_eq!(scheduler.grant(NOW), [Grant::Attempt(of_stopped(101))]);
+    scheduler.park(of_stopped(101));
+    assert_eq!(scheduler.grant(NOW), [Grant::Attempt(other)], "the others of its function did not take a turn");
+    scheduler.ended(tenant, other.invocation, 1);
+    scheduler.arrive(of_stopped(105), share, NOW);
+    assert_eq!(scheduler.grant(NOW), []);
+    assert_eq!((scheduler.waiting(tenant), scheduler.load().waiting, scheduler.load().in_flight), (5, 5, 0));
+    assert_eq!((scheduler.parked_functions(), scheduler.waiting_of(tenant).len()), (vec![stopped], 5));
+    scheduler.withdraw(tenant, &[(InvocationId::from_raw(102), 0)]);
+    assert_eq!((scheduler.waiting(tenant), scheduler.load().waiting), (4, 4));
+
+    scheduler.unpark(stopped, NOW);
+    for number in [101, 103, 105] {
+        assert_eq!(scheduler.grant(NOW), [Grant::Attempt(of_stopped(number))]);
+        scheduler.ended(tenant, InvocationId::from_raw(number), 1);
+    }
+    let Some(Grant::Attempt(last)) = scheduler.grant(later).pop() else { panic!("the last did not come") };
+    scheduler.park(last);
+    scheduler.forget(tenant);
+    scheduler.unpark(stopped, later);
+    let load = scheduler.load();
+    assert_eq!((load.waiting, load.in_flight, scheduler.grant(later)), (0, 0, Vec::new()));
+    assert!(!scheduler.knows(tenant));
+}

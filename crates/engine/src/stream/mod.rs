@@ -19,8 +19,8 @@ use tokio::sync::watch;
 
 use crate::chance::locked;
 use ring::Ring;
-pub use state::StateItem;
 pub(crate) use state::Told;
+pub use state::{FunctionChange, FunctionItem, StateItem};
 
 /// Result events kept for readers that come back.
 const RING_ITEMS_MAX: usize = 4_096;
@@ -51,6 +51,7 @@ pub struct ResultItem {
 pub enum StreamItem {
     Result(Arc<ResultItem>),
     State(Arc<StateItem>),
+    Function(Arc<FunctionItem>),
     /// Something was missed: the reader was too slow, or asked for more than is kept.
     Gap,
 }
@@ -88,10 +89,19 @@ impl StreamFilter {
             && (self.detail_type.is_none() || self.detail_type == item.detail_type)
     }
 
-    fn admits_state(&self, item: &StateItem) -> bool {
-        self.tenant.is_none_or(|tenant| item.tenant_id == tenant)
-            && (self.function.is_none() || self.function == item.function)
-            && self.state.is_none_or(|state| item.state == state)
+    /// A change of either kind.
+    fn admits_state(&self, item: &StreamItem) -> bool {
+        let is_of = |tenant: TenantId, function: Option<&Name>| {
+            self.tenant.is_none_or(|wanted| tenant == wanted)
+                && (self.function.is_none() || self.function.as_ref() == function)
+        };
+        match item {
+            StreamItem::State(item) => {
+                is_of(item.tenant_id, item.function.as_ref()) && self.state.is_none_or(|state| item.state == state)
+            }
+            StreamItem::Function(item) => is_of(item.tenant_id, Some(&item.function)) && self.state.is_none(),
+            StreamItem::Result(_) | StreamItem::Gap => false,
+        }
     }
 }
 
@@ -146,7 +156,8 @@ impl FromStr for StreamPlace {
 #[derive(Debug)]
 pub(crate) struct Stream {
     results: Mutex<Ring<ResultItem>>,
-    states: Mutex<Ring<StateItem>>,
+    /// Of invocations and functions.
+    states: Mutex<Ring<StreamItem>>,
     /// How often something was pushed; readers wait for it to grow.
     pushed: watch::Sender<u64>,
     state_readers: AtomicUsize,
@@ -209,7 +220,7 @@ impl Stream {
         false
     }
 
-    pub(crate) fn push_state(&self, item: StateItem) {
+    pub(crate) fn push_state(&self, item: StreamItem) {
         {
             let mut ring = locked(&self.states);
             if self.states_skipped.swap(false, Ordering::AcqRel) {
@@ -348,7 +359,7 @@ impl ResultStream {
         for (number, item) in ring.from(self.next_state) {
             self.next_state = number + 1;
             if self.filter.admits_state(item) {
-                return Some(StreamItem::State(Arc::clone(item)));
+                return Some(StreamItem::clone(item));
             }
         }
         None
@@ -375,8 +386,8 @@ mod tests {
         Some(StreamPlace { result: Some(EventId::from_raw(number)), state: None })
     }
 
-    fn change(number: i64) -> StateItem {
-        StateItem {
+    fn change(number: i64) -> StreamItem {
+        StreamItem::State(Arc::new(StateItem {
             tenant_id: TenantId::from_raw(number % 2),
             invocation: sublet_model::InvocationId::from_raw(number),
             tenant: None,
@@ -388,7 +399,7 @@ mod tests {
             due: None,
             outcome: None,
             reason: None,
-        }
+        }))
     }
 
     fn id_of(item: Option<StreamItem>) -> i64 {
@@ -396,6 +407,7 @@ mod tests {
             Some(StreamItem::Result(item)) => item.id.raw(),
             Some(StreamItem::Gap) => -1,
             Some(StreamItem::State(item)) => -item.invocation.raw(),
+            Some(StreamItem::Function(_)) => -3,
             None => -2,
         }
     }

@@ -1,10 +1,13 @@
 //! State changes of invocations on the live stream. They are made only while somebody reads them, and for a little
 //! while after, so that a reader that comes back finds what it missed.
 
+use std::sync::Arc;
+
 use serde::Serialize;
-use sublet_model::{EndReason, EventId, InvocationId, InvocationState, Name, Outcome, TenantId, Timestamp};
+use sublet_model::{EndReason, EventId, FunctionId, InvocationId, InvocationState, Name, Outcome, TenantId, Timestamp};
 use sublet_store::Waiting;
 
+use super::StreamItem;
 use crate::core::Core;
 
 /// One change. Serialises to its data line.
@@ -35,6 +38,29 @@ pub struct StateItem {
     pub reason: Option<EndReason>,
 }
 
+/// What befell a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FunctionChange {
+    Stopped,
+    Started,
+    Quarantined,
+    Released,
+}
+
+/// A function that starts nothing more, or does again. Serialises to its data line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FunctionItem {
+    #[serde(skip)]
+    pub tenant_id: TenantId,
+    pub tenant: Name,
+    pub function: Name,
+    pub change: FunctionChange,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub at: Timestamp,
+}
+
 /// What is told of one beside who it is.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Told {
@@ -51,7 +77,7 @@ impl Core {
             return;
         }
         let Told { attempt, due, outcome, reason } = told;
-        self.stream.push_state(StateItem {
+        self.stream.push_state(StreamItem::State(Arc::new(StateItem {
             tenant_id: of.tenant,
             invocation: of.invocation,
             tenant: self.directory.tenant_by_id_if_held(of.tenant).map(|record| record.name.clone()),
@@ -63,7 +89,25 @@ impl Core {
             due,
             outcome,
             reason,
-        });
+        })));
+    }
+
+    pub(crate) async fn tell_function(
+        &self,
+        tenant: TenantId,
+        function: FunctionId,
+        change: FunctionChange,
+        reason: Option<String>,
+        at: Timestamp,
+    ) {
+        if !self.stream.wants_states(at) {
+            return;
+        }
+        let Ok(Some(record)) = self.directory.function_by_id(tenant, function).await else { return };
+        let Ok(Some(owner)) = self.directory.tenant_by_id(tenant).await else { return };
+        let (tenant_id, tenant, function) = (tenant, owner.name.clone(), record.name.clone());
+        let item = FunctionItem { tenant_id, tenant, function, change, reason, at };
+        self.stream.push_state(StreamItem::Function(Arc::new(item)));
     }
 
     /// It waits: newly, again after an attempt, or again after a redrive.

@@ -48,6 +48,8 @@ pub(crate) struct Scripted {
     pub(crate) alone: AtomicUsize,
     /// Of every attempt, in turn.
     pub(crate) cordons: Mutex<Vec<Cordon>>,
+    /// The layers of the last build, each with its first file.
+    pub(crate) layers: std::sync::Mutex<Vec<(String, String)>>,
 }
 
 impl Scripted {
@@ -68,6 +70,7 @@ impl Scripted {
             running_most: AtomicUsize::new(0),
             alone: AtomicUsize::new(0),
             cordons: Mutex::default(),
+            layers: std::sync::Mutex::new(Vec::new()),
         })
     }
 }
@@ -95,7 +98,13 @@ impl Sandbox for Scripted {
     async fn build(&self, request: BuildRequest) -> Result<Build, BuildError> {
         self.builds.fetch_add(1, Ordering::SeqCst);
         let bytes = request.files[0].content.clone();
-        if bytes.starts_with(b"throw") {
+        let text = |content: &Bytes| String::from_utf8_lossy(content).into_owned();
+        let layers = request.layers.iter().map(|(name, files)| (name.clone(), text(&files[0].content)));
+        let layers: Vec<(String, String)> = layers.collect();
+        let is_refused =
+            layers.iter().any(|(_, content)| bytes.starts_with(content.as_bytes()) && content == "refuses");
+        *self.layers.lock().unwrap() = layers;
+        if bytes.starts_with(b"throw") || is_refused {
             return Err(BuildError::Rejected(failure("Error", "top level threw")));
         }
         Ok(Build {

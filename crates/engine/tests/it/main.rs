@@ -12,6 +12,8 @@ mod invoke;
 mod named_queue;
 mod package;
 mod path;
+mod rollout;
 mod secret;
 mod simulation;
+mod stop;
 mod trace;

@@ -238,7 +238,7 @@ async fn a_function_that_crashes_alone_three_times_is_quarantined_until_a_new_ve
     house.publish(event("acme", None, "{}")).await;
     assert!(!detail(results.next().await).0);
     let function = house.engine.registry().function(acme.id, &name("enrich")).await.unwrap().unwrap();
-    assert!(function.quarantined.as_ref().is_some_and(|reason| reason.contains("died 3 times")), "{function:?}");
+    assert!(function.quarantined.as_ref().is_some_and(|why| why.reason.contains("died 3 times")), "{function:?}");
     let dead = house.store.dead_letters(acme.id, Page::default()).await.unwrap().items;
     assert_eq!((dead[0].starts, dead[0].failed), (4, 0), "one shared, three alone, none of them a retry spent");
 

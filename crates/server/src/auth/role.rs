@@ -20,12 +20,14 @@ const PUBLISHES: [(&str, &str); 10] = [
     ("POST", "/v1/queues/{queue}/release"),
 ];
 
-/// For a tenant's CI, beside looking: new code, and trying it. Nothing that deletes, and no secrets.
-const DEPLOYS: [(&str, &str); 4] = [
+/// For a tenant's CI, beside looking: new code, trying it, and stopping it. Nothing that deletes, and no secrets.
+const DEPLOYS: [(&str, &str); 6] = [
     ("PUT", "/v1/tenants/{tenant}/functions/{function}"),
     ("POST", "/v1/tenants/{tenant}/functions/{function}/versions"),
     ("PUT", "/v1/tenants/{tenant}/functions/{function}/aliases/{alias}"),
     ("POST", "/v1/tenants/{tenant}/functions/{function}/invoke"),
+    ("POST", "/v1/tenants/{tenant}/functions/{function}/stop"),
+    ("POST", "/v1/tenants/{tenant}/functions/{function}/start"),
 ];
 
 /// Looks like a change and is none.

@@ -96,13 +96,24 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     histogram("sublet_attempt_cpu_seconds", "CPU time of an attempt or invoke in its worker"),
     counter("sublet_attempts_rescued_total", &[], "attempts given back because their lease ran out"),
     counter("sublet_settles_refused_total", &[], "attempts whose end the store did not take"),
-    counter("sublet_functions_quarantined_total", &[], "functions stopped after crashing alone three times"),
+    counter(
+        "sublet_functions_quarantined_total",
+        &[("cause", Values::Words(&["crashes", "timeouts"]))],
+        "functions quarantined for crashing alone or for running into their limits",
+    ),
     counter(
         "sublet_tenants_moved_total",
         &[],
         "tenants moved to worker processes of their own for what their code did",
     ),
+    counter("sublet_stops_total", &[("of", Values::Words(&["function", "tenant"]))], "stops by the kill switch"),
     counter("sublet_versions_total", &[], "versions deployed"),
+    counter(
+        "sublet_rollout_steps_total",
+        &[("outcome", Values::Words(&["made", "failed", "passed_over"]))],
+        "functions that a layer's rollout came to",
+    ),
+    counter("sublet_layers_taken_back_total", &[], "versions of layers that were rolled back"),
     // Workers.
     gauge("sublet_workers", "worker processes ready for attempts"),
     gauge("sublet_workers_dedicated", "worker processes of one tenant's own"),

@@ -39,6 +39,8 @@ pub(crate) const TABLE: &[(&str, &str, Reach)] = &[
     ("GET", "/v1/tenants/{tenant}", Tenant),
     ("PATCH", "/v1/tenants/{tenant}", TenantAdmin),
     ("DELETE", "/v1/tenants/{tenant}", TenantAdmin),
+    ("POST", "/v1/tenants/{tenant}/stop", TenantAdmin),
+    ("POST", "/v1/tenants/{tenant}/start", TenantAdmin),
     ("GET", "/v1/tenants/{tenant}/balance", Tenant),
     ("GET", "/v1/tenants/{tenant}/rules", Tenant),
     ("PUT", "/v1/tenants/{tenant}/rules/{rule}", Tenant),
@@ -55,6 +57,9 @@ pub(crate) const TABLE: &[(&str, &str, Reach)] = &[
     ("PUT", "/v1/tenants/{tenant}/functions/{function}/aliases/{alias}", Tenant),
     ("GET", "/v1/tenants/{tenant}/functions/{function}/aliases/{alias}", Tenant),
     ("POST", "/v1/tenants/{tenant}/functions/{function}/invoke", Tenant),
+    ("POST", "/v1/tenants/{tenant}/functions/{function}/stop", Tenant),
+    ("POST", "/v1/tenants/{tenant}/functions/{function}/start", Tenant),
+    ("POST", "/v1/tenants/{tenant}/functions/{function}/release", TenantAdmin),
     ("GET", "/v1/tenants/{tenant}/invocations", Tenant),
     ("GET", "/v1/tenants/{tenant}/invocations/{id}", Tenant),
     ("POST", "/v1/tenants/{tenant}/invocations/cancel", Tenant),
@@ -93,6 +98,8 @@ pub(crate) const TABLE: &[(&str, &str, Reach)] = &[
     ("GET", "/v1/tenants/{tenant}/secrets/{secret}", Tenant),
     ("DELETE", "/v1/tenants/{tenant}/secrets/{secret}", Tenant),
     ("POST", "/v1/secrets/reseal", Operator),
+    ("GET", "/v1/layers/{layer}/rollout", Operator),
+    ("POST", "/v1/layers/{layer}/rollback", Operator),
     ("POST", "/v1/keys", Operator),
     ("GET", "/v1/keys", Operator),
     ("GET", "/v1/keys/{id}", Operator),
@@ -254,6 +261,8 @@ const DEPLOYS: &[(&str, &str)] = &[
     ("POST", "/v1/tenants/{tenant}/functions/{function}/versions"),
     ("PUT", "/v1/tenants/{tenant}/functions/{function}/aliases/{alias}"),
     ("POST", "/v1/tenants/{tenant}/functions/{function}/invoke"),
+    ("POST", "/v1/tenants/{tenant}/functions/{function}/stop"),
+    ("POST", "/v1/tenants/{tenant}/functions/{function}/start"),
 ];
 const READS: &[(&str, &str)] = &[("POST", "/v1/patterns/test")];
 const UNSEEN: &[&str] = &["/v1/audit", "/v1/tenants/{tenant}/audit", "/v1/keys", "/v1/keys/{id}"];

@@ -18,6 +18,7 @@ mod queue;
 mod sandbox;
 mod secret;
 mod shutdown;
+mod stopping;
 mod tls;
 mod transforming;
 mod ways_in;

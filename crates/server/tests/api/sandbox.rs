@@ -4,6 +4,8 @@
 //! code that contains `broken` throws; otherwise the word at `do`, in the event itself or in its `detail`, decides:
 //! `throw`, `loop` (times out), `wait` (until [`Script::release`]), and anything else returns `{"code", "echo"}`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -15,11 +17,17 @@ use tokio::sync::watch;
 
 pub(crate) struct Script {
     released: watch::Sender<bool>,
+    refuses: AtomicBool,
 }
 
 impl Script {
     pub(crate) fn new() -> Script {
-        Script { released: watch::Sender::new(false) }
+        Script { released: watch::Sender::new(false), refuses: AtomicBool::new(false) }
+    }
+
+    /// Nothing loads from now on.
+    pub(crate) fn refuse_builds(&self) {
+        self.refuses.store(true, Ordering::SeqCst);
     }
 
     /// Lets the attempts that wait go on.
@@ -40,7 +48,7 @@ fn failure(error_type: &str, message: &str) -> Failure {
 impl Sandbox for Script {
     async fn build(&self, request: BuildRequest) -> Result<Build, BuildError> {
         let content = request.files.first().map(|file| file.content.clone()).unwrap_or_default();
-        if String::from_utf8_lossy(&content).contains("cannot load") {
+        if self.refuses.load(Ordering::SeqCst) || String::from_utf8_lossy(&content).contains("cannot load") {
             return Err(BuildError::Rejected(failure("SyntaxError", "unexpected token")));
         }
         let image = Image { kind: ImageKind::Snapshot, bytes: content };

@@ -38,11 +38,11 @@ pub(super) fn settle(batch: &mut Batch<'_, '_>, settle: &Settle, beside: &Beside
     match next {
         Next::Retry { spent: true, .. } | Next::Fail | Next::DeadLetter(_) => live.failed += 1,
         Next::Retry { spent: false, .. } => live.crashed += 1,
-        Next::Succeed | Next::Cancel(_) => {}
+        Next::Succeed | Next::PutBack { .. } | Next::Cancel(_) => {}
     }
     let attempt = write_attempt(batch, &mut live, lease.token, end, beside)?;
     let ended = match next {
-        Next::Retry { due, .. } => {
+        Next::Retry { due, .. } | Next::PutBack { due } => {
             wait_again(batch, &mut live, *due)?;
             None
         }
@@ -67,10 +67,10 @@ fn edge_of(next: Next, is_direct: bool) -> Result<(Transition, Option<EndReason>
         Next::Succeed => Ok((Transition::Succeed, None)),
         Next::Cancel(reason) => Ok((Transition::Cancel, Some(reason))),
         Next::Fail if is_direct => Ok((Transition::Fail, None)),
-        Next::Retry { .. } if !is_direct => Ok((Transition::Retry, None)),
+        Next::Retry { .. } | Next::PutBack { .. } if !is_direct => Ok((Transition::Retry, None)),
         Next::DeadLetter(reason) if !is_direct => Ok((Transition::DeadLetter, Some(reason))),
         Next::Fail => Err(Error::invalid("next", "only a synchronous invoke ends as failed")),
-        Next::Retry { .. } | Next::DeadLetter(_) => {
+        Next::Retry { .. } | Next::PutBack { .. } | Next::DeadLetter(_) => {
             Err(Error::invalid("next", "a synchronous invoke is neither retried nor a dead letter"))
         }
     }

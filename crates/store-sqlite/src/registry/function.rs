@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 use sublet_model::{Error, FunctionConfig, FunctionId, Name, TenantId, Timestamp, limit};
-use sublet_store::{FunctionRecord, Listing, Page};
+use sublet_store::{FunctionRecord, Listing, Page, Quarantine, Stop};
 
 use super::{all, json, json_of, name_of, one, one_more, page_of, tenant};
 use crate::command::Batch;
@@ -13,7 +13,7 @@ use crate::row::moment;
 pub(super) const LIVE: &str = "live";
 
 const SELECT: &str = "SELECT id, tenant, name, config, quarantined, created, \
-     (SELECT version FROM alias WHERE function = id AND alias.name = 'live') FROM function WHERE";
+     (SELECT version FROM alias WHERE function = id AND alias.name = 'live'), stopped FROM function WHERE";
 
 fn read(row: &Row<'_>) -> Outcome<FunctionRecord> {
     Ok(FunctionRecord {
@@ -21,10 +21,16 @@ fn read(row: &Row<'_>) -> Outcome<FunctionRecord> {
         tenant: TenantId::from_raw(row.get(1)?),
         name: name_of(row, 2)?,
         config: json_of(row, 3)?,
-        quarantined: row.get(4)?,
+        quarantined: json_or_null(row, 4)?,
         created: moment(row, 5)?,
         live: row.get(6)?,
+        stopped: json_or_null(row, 7)?,
     })
+}
+
+fn json_or_null<T: serde::de::DeserializeOwned>(row: &Row<'_>, index: usize) -> Outcome<Option<T>> {
+    let text: Option<String> = row.get(index)?;
+    Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
 }
 
 pub(super) fn put(
@@ -41,11 +47,11 @@ pub(super) fn put(
         return Ok((FunctionRecord { config: config.clone(), ..known }, false));
     }
     let id = FunctionId::from_raw(batch.register(now)?);
-    let sql = "INSERT INTO function VALUES (?, ?, ?, ?, NULL, ?)";
+    let sql = "INSERT INTO function (id, tenant, name, config, created) VALUES (?, ?, ?, ?, ?)";
     let values = params![id.raw(), tenant.raw(), name.as_str(), json(config)?, now.millis()];
     batch.conn.prepare_cached(sql)?.execute(values)?;
     let (name, config) = (name.clone(), config.clone());
-    Ok((FunctionRecord { id, tenant, name, config, live: None, quarantined: None, created: now }, true))
+    Ok((FunctionRecord { id, tenant, name, config, live: None, quarantined: None, stopped: None, created: now }, true))
 }
 
 pub(super) fn by_name(conn: &Connection, tenant: TenantId, name: &Name) -> Outcome<Option<FunctionRecord>> {
@@ -85,8 +91,16 @@ pub(super) fn delete(conn: &Connection, tenant: TenantId, name: &Name) -> Outcom
     Ok(())
 }
 
-pub(super) fn quarantine(conn: &Connection, tenant: TenantId, id: FunctionId, reason: Option<&str>) -> Outcome<()> {
+pub(super) fn quarantine(conn: &Connection, tenant: TenantId, id: FunctionId, why: Option<&Quarantine>) -> Outcome<()> {
     check(conn, tenant, id)?;
-    conn.prepare_cached("UPDATE function SET quarantined = ? WHERE id = ?")?.execute(params![reason, id.raw()])?;
+    let text = why.map(json).transpose()?;
+    conn.prepare_cached("UPDATE function SET quarantined = ? WHERE id = ?")?.execute(params![text, id.raw()])?;
+    Ok(())
+}
+
+pub(super) fn stop(conn: &Connection, tenant: TenantId, id: FunctionId, why: Option<&Stop>) -> Outcome<()> {
+    check(conn, tenant, id)?;
+    let text = why.map(json).transpose()?;
+    conn.prepare_cached("UPDATE function SET stopped = ? WHERE id = ?")?.execute(params![text, id.raw()])?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod function;
 mod key;
 mod layer;
+mod rollout;
 mod rule;
 mod secret;
 mod tenant;
@@ -13,8 +14,8 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Row, Statement};
 use sublet_model::{Error, FunctionConfig, FunctionId, Name, RuleSpec, TenantId, Timestamp};
 use sublet_store::{
-    DisabledReason, FunctionRecord, LayerRecord, Listing, NewVersion, ObjectHash, Page, Registry, RuleRecord,
-    TenantRecord, TenantSpec, VersionRecord, WebhookRecord, WebhookSecret, WebhookSpec,
+    DisabledReason, FunctionRecord, LayerRecord, Listing, NewVersion, ObjectHash, Page, Quarantine, Registry,
+    RuleRecord, Stop, TenantRecord, TenantSpec, VersionRecord, WebhookRecord, WebhookSecret, WebhookSpec,
 };
 
 pub(crate) use key::{address_of, scope_column, scope_of};
@@ -173,8 +174,17 @@ impl Registry for SqliteStore {
         self.change(move |batch| function::delete(batch.conn, tenant, &name)).await
     }
 
-    async fn quarantine_function(&self, tenant: TenantId, id: FunctionId, reason: Option<String>) -> Result<(), Error> {
-        self.change(move |batch| function::quarantine(batch.conn, tenant, id, reason.as_deref())).await
+    async fn quarantine_function(
+        &self,
+        tenant: TenantId,
+        id: FunctionId,
+        why: Option<Quarantine>,
+    ) -> Result<(), Error> {
+        self.change(move |batch| function::quarantine(batch.conn, tenant, id, why.as_ref())).await
+    }
+
+    async fn stop_function(&self, tenant: TenantId, id: FunctionId, why: Option<Stop>) -> Result<(), Error> {
+        self.change(move |batch| function::stop(batch.conn, tenant, id, why.as_ref())).await
     }
 
     async fn publish_version(
@@ -301,9 +311,15 @@ impl Registry for SqliteStore {
         self.change(move |batch| webhook::delete(batch.conn, &name)).await
     }
 
-    async fn publish_layer(&self, name: &Name, package: ObjectHash, now: Timestamp) -> Result<LayerRecord, Error> {
+    async fn publish_layer(
+        &self,
+        name: &Name,
+        package: ObjectHash,
+        rolls_out: bool,
+        now: Timestamp,
+    ) -> Result<LayerRecord, Error> {
         let name = name.clone();
-        self.change(move |batch| layer::publish(batch.conn, &name, package, now)).await
+        self.change(move |batch| layer::publish(batch.conn, &name, package, rolls_out, now)).await
     }
 
     async fn layer(&self, name: &Name, number: Option<u32>) -> Result<Option<LayerRecord>, Error> {
@@ -311,7 +327,12 @@ impl Registry for SqliteStore {
         self.read(move |conn| layer::one_of(conn, &name, number)).await
     }
 
+    async fn layer_versions(&self, name: &Name, page: Page) -> Result<Listing<LayerRecord>, Error> {
+        let name = name.clone();
+        self.read(move |conn| layer::versions(conn, &name, &page)).await
+    }
+
     async fn layers(&self) -> Result<Vec<LayerRecord>, Error> {
-        self.read(layer::newest).await
+        self.read(layer::current).await
     }
 }

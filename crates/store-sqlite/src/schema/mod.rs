@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use sublet_model::Error;
 
 /// In order; the first is version 1.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("0001.sql"),
     include_str!("0002.sql"),
     include_str!("0003.sql"),
@@ -13,6 +13,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("0005.sql"),
     include_str!("0006.sql"),
     include_str!("0007.sql"),
+    include_str!("0008.sql"),
 ];
 
 /// The tables of one hour, `{hour}` standing for its number. A table that is new here is made at the next start in the

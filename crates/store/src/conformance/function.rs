@@ -6,7 +6,7 @@ use sublet_model::{ErrorKind, FunctionConfig, FunctionId, Millis};
 
 use super::world::{World, first, name, refusal};
 use crate::code::ObjectHash;
-use crate::{NewVersion, VersionRecord};
+use crate::{NewVersion, Quarantine, QuarantineCause, Stop, StoppedBy, VersionRecord};
 
 fn new_version(content: &str, make_live: bool) -> NewVersion {
     NewVersion {
@@ -18,6 +18,11 @@ fn new_version(content: &str, make_live: bool) -> NewVersion {
         layers: vec![(name("lib"), 3)],
         make_live,
     }
+}
+
+fn quarantine_for(reason: &str, world: &World) -> Quarantine {
+    let reason = reason.to_owned();
+    Quarantine { reason, cause: QuarantineCause::Crashes, count: 3, of: 3, first: None, last: None, at: world.now }
 }
 
 async fn publish(world: &World, tenant: &super::world::Tenant, content: &str, live: bool) -> VersionRecord {
@@ -36,13 +41,14 @@ pub(super) async fn a_function_is_made_and_replaced_under_one_id(world: &mut Wor
 
     let new_live = new_version("a", true);
     world.store().publish_version(acme.id, made.id, new_live, world.now).await.unwrap();
-    world.store().quarantine_function(acme.id, made.id, Some("crashes".to_owned())).await.unwrap();
+    world.store().quarantine_function(acme.id, made.id, Some(quarantine_for("crashes", world))).await.unwrap();
     world.pass(Duration::from_secs(1));
     let other = FunctionConfig { timeout: Millis(2_500), ..FunctionConfig::default() };
     let (replaced, new) = world.store().put_function(acme.id, &score, other.clone(), world.now).await.unwrap();
     assert!(!new);
     assert_eq!((replaced.id, replaced.created, &replaced.config), (made.id, made.created, &other));
-    assert_eq!((replaced.live, replaced.quarantined.as_deref()), (Some(1), Some("crashes")), "what stays");
+    let quarantined = replaced.quarantined.as_ref().map(|why| why.reason.as_str());
+    assert_eq!((replaced.live, quarantined), (Some(1), Some("crashes")), "what stays");
     assert_eq!(world.store().function(acme.id, &score).await.unwrap(), Some(replaced.clone()));
     assert_eq!(world.store().function_by_id(acme.id, made.id).await.unwrap(), Some(replaced));
     let frozen = world.store().version(acme.id, made.id, 1).await.unwrap().unwrap();
@@ -124,12 +130,16 @@ pub(super) async fn a_quarantine_is_lifted_by_the_next_live_version(world: &mut 
     let reason =
         async |world: &World| world.store().function_by_id(acme.id, acme.function).await.unwrap().unwrap().quarantined;
     let quarantine = async |world: &World, why: Option<&str>| {
-        world.store().quarantine_function(acme.id, acme.function, why.map(str::to_owned)).await.unwrap();
+        world
+            .store()
+            .quarantine_function(acme.id, acme.function, why.map(|why| quarantine_for(why, world)))
+            .await
+            .unwrap();
     };
     publish(world, &acme, "a", true).await;
     quarantine(world, Some("crashed alone three times")).await;
     world.restart().await;
-    assert_eq!(reason(world).await.as_deref(), Some("crashed alone three times"));
+    assert_eq!(reason(world).await, Some(quarantine_for("crashed alone three times", world)));
     publish(world, &acme, "b", false).await;
     assert!(reason(world).await.is_some(), "a version that is not live changes nothing");
     publish(world, &acme, "c", true).await;
@@ -142,6 +152,23 @@ pub(super) async fn a_quarantine_is_lifted_by_the_next_live_version(world: &mut 
     assert!(reason(world).await.is_some(), "another alias changes nothing");
     world.store().put_alias(acme.id, acme.function, &name("live"), 1).await.unwrap();
     assert_eq!(reason(world).await, None, "lifted by a rollback");
+}
+
+pub(super) async fn a_stop_stays_until_it_is_lifted_whatever_goes_live(world: &mut World) {
+    let acme = world.tenant("acme").await;
+    let stopped =
+        async |world: &World| world.store().function_by_id(acme.id, acme.function).await.unwrap().unwrap().stopped;
+    let stop = Stop { reason: "it floods the mail server".to_owned(), by: StoppedBy::Tenant, at: world.now };
+    world.store().stop_function(acme.id, acme.function, Some(stop.clone())).await.unwrap();
+    world.restart().await;
+    publish(world, &acme, "a", true).await;
+    let config = FunctionConfig { timeout: Millis(2_500), ..FunctionConfig::default() };
+    world.store().put_function(acme.id, &name("enrich"), config, world.now).await.unwrap();
+    assert_eq!(stopped(world).await, Some(stop));
+    world.store().stop_function(acme.id, acme.function, None).await.unwrap();
+    assert_eq!(stopped(world).await, None);
+    let unknown = FunctionId::from_raw(world.raw());
+    assert_eq!(refusal(world.store().stop_function(acme.id, unknown, None).await), ErrorKind::NotFound);
 }
 
 pub(super) async fn an_image_is_replaced_and_nothing_else(world: &mut World) {

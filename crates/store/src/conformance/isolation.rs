@@ -102,8 +102,9 @@ pub(super) async fn registry_writes_with_another_tenants_id_change_nothing(world
 
     let published = store.publish_version(zeta.id, acme.function, new_version(), world.now).await;
     assert_eq!(refusal(published), ErrorKind::NotFound);
-    let quarantined = store.quarantine_function(zeta.id, acme.function, Some("x".to_owned())).await;
+    let quarantined = store.quarantine_function(zeta.id, acme.function, None).await;
     assert_eq!(refusal(quarantined), ErrorKind::NotFound);
+    assert_eq!(refusal(store.stop_function(zeta.id, acme.function, None).await), ErrorKind::NotFound);
     let image = ObjectHash::of(b"other");
     let replaced = store.replace_image(zeta.id, acme.function, 1, image, "other".to_owned()).await;
     assert_eq!(refusal(replaced), ErrorKind::NotFound);

@@ -29,6 +29,7 @@ mod outbox;
 mod publish;
 mod registry;
 mod rescue;
+mod rollout;
 mod secret;
 mod settle;
 mod walk;
@@ -300,10 +301,25 @@ macro_rules! conformance_tests {
             live_is_an_alias_like_any_other
             an_alias_to_a_missing_version_is_not_found
             a_quarantine_is_lifted_by_the_next_live_version
+            a_stop_stays_until_it_is_lifted_whatever_goes_live
             an_image_is_replaced_and_nothing_else
             a_deleted_function_takes_its_versions_and_aliases_along
             a_function_made_anew_is_another_one
             functions_are_there_after_a_crash
+        }
+        rollout {
+            a_rollout_begins_with_its_version_and_knows_whom_it_is_for
+            a_step_makes_a_version_and_puts_it_live_in_one_commit
+            a_function_whose_live_version_moved_is_passed_over
+            each_function_has_one_step_and_only_while_the_rollout_runs
+            a_rollout_ends_as_done_or_as_failed_with_what_did_not_build
+            a_rollout_goes_on_after_a_crash_with_what_has_no_step
+            a_newer_version_supersedes_the_rollout_that_runs
+            what_is_taken_back_is_what_the_rollout_made_and_is_still_live
+            a_way_back_goes_on_after_a_crash
+            a_layer_goes_back_version_by_version_and_on_again
+            only_the_latest_rollouts_are_kept
+            a_deleted_tenants_steps_go_with_it
         }
         erase {
             a_deleted_tenant_is_gone_with_what_it_set_up

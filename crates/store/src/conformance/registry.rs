@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sublet_model::{ErrorKind, FunctionConfig, Isolation, KeyId, Millis, RuleSpec, TenantId, Timestamp};
 
-use super::world::{World, first, name, refusal, spec};
+use super::world::{World, every_page, first, name, refusal, spec};
 use crate::code::ObjectHash;
 use crate::{
     Disabled, DisabledReason, KeyScope, NewKey, RuleRecord, TenantSpec, TenantStatus, WebhookSecret, WebhookSpec,
@@ -63,7 +63,7 @@ pub(super) async fn a_tenant_is_there_after_a_crash(world: &mut World) {
         .store()
         .put_webhook(&name("crm"), webhook_spec("https://crm.test"), secret("one", world.now), world.now)
         .await;
-    let layer = world.store().publish_layer(&name("lib"), ObjectHash::of(b"1"), world.now).await.unwrap();
+    let layer = world.store().publish_layer(&name("lib"), ObjectHash::of(b"1"), false, world.now).await.unwrap();
     let tenant_key = world.store().put_key(key(KeyScope::Tenant(made.id), 1), world.now).await.unwrap();
     world.restart().await;
 
@@ -181,16 +181,22 @@ pub(super) async fn a_layer_counts_its_versions(world: &mut World) {
     assert_eq!(world.store().layer(&lib, None).await.unwrap(), None);
     let mut made = Vec::new();
     for content in [b"1", b"2", b"2"] {
-        made.push(world.store().publish_layer(&lib, ObjectHash::of(content), world.now).await.unwrap());
+        made.push(world.store().publish_layer(&lib, ObjectHash::of(content), false, world.now).await.unwrap());
     }
     assert_eq!(made.iter().map(|layer| layer.number).collect::<Vec<_>>(), [1, 2, 3]);
-    let other = world.store().publish_layer(&name("aaa"), ObjectHash::of(b"x"), world.now).await.unwrap();
+    let other = world.store().publish_layer(&name("aaa"), ObjectHash::of(b"x"), false, world.now).await.unwrap();
     assert_eq!(other.number, 1);
+    made[0].is_current = false;
+    made[1].is_current = false;
     world.restart().await;
     assert_eq!(world.store().layer(&lib, Some(1)).await.unwrap(), Some(made[0].clone()));
     assert_eq!(world.store().layer(&lib, None).await.unwrap(), Some(made[2].clone()), "the newest");
     assert_eq!(world.store().layer(&lib, Some(4)).await.unwrap(), None);
     assert_eq!(world.store().layers().await.unwrap(), [other, made[2].clone()], "the newest of each, by name");
+    made.reverse();
+    assert_eq!(world.store().layer_versions(&lib, first()).await.unwrap().items, made);
+    let pages = every_page(2, async |page| world.store().layer_versions(&lib, page).await).await;
+    assert_eq!(pages, made);
 }
 
 pub(super) async fn a_key_is_found_by_its_hash_until_deleted(world: &mut World) {
@@ -273,7 +279,7 @@ pub(super) async fn every_change_raises_the_revision_and_wakes_who_waits(world: 
                         .await
                         .unwrap(),
                 ),
-                4 => drop(store.publish_layer(&name("l"), ObjectHash::of(b"l"), now).await.unwrap()),
+                4 => drop(store.publish_layer(&name("l"), ObjectHash::of(b"l"), false, now).await.unwrap()),
                 5 => drop(store.put_key(key(KeyScope::Operator, 1), now).await.unwrap()),
                 6 => store.delete_rule(None, &name("r")).await.unwrap(),
                 _ => store.delete_tenant(&acme.name, now).await.unwrap(),

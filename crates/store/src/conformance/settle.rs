@@ -36,6 +36,7 @@ pub(super) async fn each_next_leads_to_its_state(world: &mut World) {
         (Next::Succeed, InvocationState::Succeeded, None, 0),
         (Next::Retry { due, spent: true }, InvocationState::Retrying, None, 1),
         (Next::Retry { due, spent: false }, InvocationState::Retrying, None, 0),
+        (Next::PutBack { due }, InvocationState::Retrying, None, 0),
         (Next::DeadLetter(exhausted), InvocationState::DeadLettered, Some(exhausted), 1),
         (Next::Cancel(asked), InvocationState::Cancelled, Some(asked), 0),
     ];
@@ -47,7 +48,7 @@ pub(super) async fn each_next_leads_to_its_state(world: &mut World) {
         assert_eq!(record.ended, state.is_final().then_some(world.now), "{next:?}");
     }
     let expected =
-        Balance { accepted: 5, succeeded: 1, dead_lettered: 1, cancelled: 1, waiting: 2, ..Balance::default() };
+        Balance { accepted: 6, succeeded: 1, dead_lettered: 1, cancelled: 1, waiting: 3, ..Balance::default() };
     assert_eq!(world.store().balance(acme.id).await.unwrap(), expected);
     world.check().await;
 }
@@ -71,10 +72,11 @@ pub(super) async fn a_retry_counts_against_the_policy_only_when_spent(world: &mu
     let id = world.waiting(&acme).await;
     let mut inbox = world.arrivals().await;
     let due = world.now;
-    let table = [(true, 1, 0), (false, 1, 1), (false, 1, 2), (true, 2, 2)];
-    for (starts, (spent, failed, crashed)) in (1..).zip(table) {
+    let (back, retry) = (Next::PutBack { due }, |spent| Next::Retry { due, spent });
+    let table = [(retry(true), 1, 0), (retry(false), 1, 1), (back, 1, 1), (retry(false), 1, 2), (retry(true), 2, 2)];
+    for (starts, (next, failed, crashed)) in (1..).zip(table) {
         let lease = world.claim(&acme, id).await;
-        world.settle(lease, Next::Retry { due, spent }).await;
+        world.settle(lease, next).await;
         let came = inbox.until(|waiting| waiting.starts == starts).await;
         let waiting = came.last().unwrap();
         assert_eq!((waiting.failed, waiting.crashed), (failed, crashed), "after start {starts}");
@@ -82,7 +84,7 @@ pub(super) async fn a_retry_counts_against_the_policy_only_when_spent(world: &mu
     }
     world.restart().await;
     let came = world.arrivals().await.until(|waiting| waiting.invocation == id).await;
-    assert_eq!((came[0].failed, came[0].crashed, came[0].starts), (2, 2, 4), "after a crash");
+    assert_eq!((came[0].failed, came[0].crashed, came[0].starts), (2, 2, 5), "after a crash");
 }
 
 /// Settling under `lease` is refused and leaves everything as it is.

@@ -143,10 +143,11 @@ impl Walker {
         let runs = record.state == InvocationState::Running
             && record.starts == lease.token
             && world.ownership.epoch_of(tenant.id) == Some(lease.epoch);
-        let next = match self.random.random_range(0..4) {
+        let next = match self.random.random_range(0..5) {
             0 => Next::Succeed,
             1 => Next::Retry { due: world.now + Duration::from_secs(1), spent: true },
             2 => Next::Retry { due: world.now, spent: false },
+            3 => Next::PutBack { due: world.now },
             _ => Next::DeadLetter(EndReason::AttemptsExhausted),
         };
         match world.try_settle(lease, next).await {

@@ -323,7 +323,7 @@ impl World {
         let outcome = match next {
             Next::Succeed => Outcome::Succeeded,
             Next::Retry { spent: false, .. } => Outcome::Crashed,
-            Next::Cancel(_) => Outcome::Cancelled,
+            Next::PutBack { .. } | Next::Cancel(_) => Outcome::Cancelled,
             Next::Fail | Next::Retry { .. } | Next::DeadLetter(_) => Outcome::Failed,
         };
         let announce = matches!(next, Next::Succeed | Next::DeadLetter(_));

@@ -21,6 +21,7 @@ impl State {
         registry.rules.retain(|(owner, _), _| *owner != Some(tenant));
 
         self.secrets.forget_tenant(tenant);
+        self.rollouts.forget_tenant(tenant);
         self.keys.rows.retain(|_, key| key.scope != KeyScope::Tenant(tenant));
 
         let queue = &mut self.queue;

@@ -146,10 +146,10 @@ impl State {
         match next {
             Next::Retry { spent: true, .. } | Next::Fail | Next::DeadLetter(_) => invocation.record.failed += 1,
             Next::Retry { spent: false, .. } => invocation.crashed += 1,
-            Next::Succeed | Next::Cancel(_) => {}
+            Next::Succeed | Next::PutBack { .. } | Next::Cancel(_) => {}
         }
         match next {
-            Next::Retry { due, .. } => invocation.wait_again(due),
+            Next::Retry { due, .. } | Next::PutBack { due } => invocation.wait_again(due),
             _ => invocation.end(state, reason, end.ended),
         }
         let (record, depth, waiting) = (invocation.record.clone(), invocation.depth, invocation.waiting());
@@ -221,10 +221,10 @@ fn edge_of(next: Next, direct: bool) -> Result<(Transition, Option<EndReason>), 
         Next::Succeed => Ok((Transition::Succeed, None)),
         Next::Cancel(reason) => Ok((Transition::Cancel, Some(reason))),
         Next::Fail if direct => Ok((Transition::Fail, None)),
-        Next::Retry { .. } if !direct => Ok((Transition::Retry, None)),
+        Next::Retry { .. } | Next::PutBack { .. } if !direct => Ok((Transition::Retry, None)),
         Next::DeadLetter(reason) if !direct => Ok((Transition::DeadLetter, Some(reason))),
         Next::Fail => Err(Error::invalid("next", "only a synchronous invoke ends as failed")),
-        Next::Retry { .. } | Next::DeadLetter(_) => {
+        Next::Retry { .. } | Next::PutBack { .. } | Next::DeadLetter(_) => {
             Err(Error::invalid("next", "a synchronous invoke is neither retried nor a dead letter"))
         }
     }

@@ -22,6 +22,7 @@ mod listing;
 mod message;
 mod queue;
 mod registry;
+mod rollout;
 mod secret;
 
 use std::future::pending;
@@ -42,6 +43,7 @@ struct State {
     mint: IdMint,
     registry: registry::Rows,
     secrets: secret::Rows,
+    rollouts: rollout::Rows,
     keys: key::Rows,
     audit: audit::Rows,
     bus: bus::Rows,
@@ -57,6 +59,7 @@ impl State {
             mint: IdMint::new(0, 0),
             registry: registry::Rows::default(),
             secrets: secret::Rows::default(),
+            rollouts: rollout::Rows::default(),
             keys: key::Rows::default(),
             audit: audit::Rows::default(),
             bus: bus::Rows::default(),

@@ -11,14 +11,15 @@ use crate::page::{Listing, Page};
 use crate::registry::{
     FunctionRecord, LayerRecord, NewVersion, Registry, RuleRecord, TenantRecord, TenantSpec, VersionRecord,
 };
+use crate::stop::{Quarantine, Stop};
 use crate::webhook::{DisabledReason, WebhookRecord, WebhookSecret, WebhookSpec};
 
 /// The alias that attempts resolve; `FunctionRecord::live` is its copy.
 const LIVE: &str = "live";
 
 pub(super) struct Function {
-    record: FunctionRecord,
-    versions: BTreeMap<u32, VersionRecord>,
+    pub(super) record: FunctionRecord,
+    pub(super) versions: BTreeMap<u32, VersionRecord>,
     aliases: BTreeMap<Name, u32>,
 }
 
@@ -30,7 +31,34 @@ pub(super) struct Rows {
     pub(super) function_names: BTreeMap<(TenantId, Name), FunctionId>,
     pub(super) rules: BTreeMap<(Option<TenantId>, Name), RuleRecord>,
     pub(super) webhooks: BTreeMap<Name, WebhookRecord>,
-    layers: BTreeMap<Name, Vec<LayerRecord>>,
+    pub(super) layers: BTreeMap<Name, Layer>,
+}
+
+#[derive(Default)]
+pub(super) struct Layer {
+    /// From number 1 on; `is_current` is told when one is read.
+    versions: Vec<LayerRecord>,
+    pub(super) current: u32,
+    /// By version, the one that was current before it.
+    pub(super) former: BTreeMap<u32, u32>,
+}
+
+impl Layer {
+    pub(super) fn version(&self, number: u32) -> Option<LayerRecord> {
+        let record = self.versions.iter().find(|layer| layer.number == number)?;
+        Some(LayerRecord { is_current: number == self.current, ..record.clone() })
+    }
+
+    fn add(&mut self, name: &Name, package: ObjectHash, now: Timestamp) -> LayerRecord {
+        let number = self.versions.last().map_or(1, |last| last.number + 1);
+        let layer = LayerRecord { name: name.clone(), number, package, created: now, is_current: true };
+        self.versions.push(layer.clone());
+        if self.current > 0 {
+            self.former.insert(number, self.current);
+        }
+        self.current = number;
+        layer
+    }
 }
 
 impl Rows {
@@ -43,7 +71,7 @@ impl Rows {
         self.functions.get(&(tenant, *id))
     }
 
-    fn function_mut(&mut self, tenant: TenantId, id: FunctionId) -> Result<&mut Function, Error> {
+    pub(super) fn function_mut(&mut self, tenant: TenantId, id: FunctionId) -> Result<&mut Function, Error> {
         self.functions.get_mut(&(tenant, id)).ok_or_else(|| Error::not_found(format!("function {id}")))
     }
 
@@ -63,17 +91,18 @@ impl Rows {
 }
 
 impl Function {
-    fn point_live_at(&mut self, number: u32) -> Result<(), Error> {
+    /// Whenever `live` moves, a quarantine is lifted.
+    pub(super) fn point_live_at(&mut self, number: u32) -> Result<(), Error> {
         self.aliases.insert(LIVE.parse().map_err(Error::internal)?, number);
         self.record.live = Some(number);
+        self.record.quarantined = None;
         Ok(())
     }
 
-    fn publish(&mut self, new: NewVersion, now: Timestamp) -> Result<VersionRecord, Error> {
+    pub(super) fn publish(&mut self, new: NewVersion, now: Timestamp) -> Result<VersionRecord, Error> {
         let number = self.versions.last_key_value().map_or(1, |(last, _)| last + 1);
         if new.make_live {
             self.point_live_at(number)?;
-            self.record.quarantined = None;
         }
         let version = VersionRecord {
             function: self.record.id,
@@ -120,8 +149,16 @@ impl State {
             return Ok((function.record.clone(), false));
         }
         let id = FunctionId::from_raw(self.mint.next(now));
-        let record =
-            FunctionRecord { id, tenant, name: name.clone(), config, live: None, quarantined: None, created: now };
+        let record = FunctionRecord {
+            id,
+            tenant,
+            name: name.clone(),
+            config,
+            live: None,
+            quarantined: None,
+            stopped: None,
+            created: now,
+        };
         let function = Function { record: record.clone(), versions: BTreeMap::new(), aliases: BTreeMap::new() };
         rows.functions.insert((tenant, id), function);
         rows.function_names.insert((tenant, name.clone()), id);
@@ -263,9 +300,22 @@ impl Registry for MemoryStore {
         .await
     }
 
-    async fn quarantine_function(&self, tenant: TenantId, id: FunctionId, reason: Option<String>) -> Result<(), Error> {
+    async fn quarantine_function(
+        &self,
+        tenant: TenantId,
+        id: FunctionId,
+        why: Option<Quarantine>,
+    ) -> Result<(), Error> {
         self.register(|state| {
-            state.registry.function_mut(tenant, id)?.record.quarantined = reason;
+            state.registry.function_mut(tenant, id)?.record.quarantined = why;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn stop_function(&self, tenant: TenantId, id: FunctionId, why: Option<Stop>) -> Result<(), Error> {
+        self.register(|state| {
+            state.registry.function_mut(tenant, id)?.record.stopped = why;
             Ok(())
         })
         .await
@@ -327,7 +377,6 @@ impl Registry for MemoryStore {
                 return Err(Error::not_found(format!("version {version}")));
             }
             if alias.as_str() == LIVE {
-                found.record.quarantined = None;
                 return found.point_live_at(version);
             }
             found.aliases.insert(alias.clone(), version);
@@ -422,12 +471,16 @@ impl Registry for MemoryStore {
         .await
     }
 
-    async fn publish_layer(&self, name: &Name, package: ObjectHash, now: Timestamp) -> Result<LayerRecord, Error> {
+    async fn publish_layer(
+        &self,
+        name: &Name,
+        package: ObjectHash,
+        rolls_out: bool,
+        now: Timestamp,
+    ) -> Result<LayerRecord, Error> {
         self.register(|state| {
-            let versions = state.registry.layers.entry(name.clone()).or_default();
-            let number = versions.last().map_or(1, |last| last.number + 1);
-            let layer = LayerRecord { name: name.clone(), number, package, created: now };
-            versions.push(layer.clone());
+            let layer = state.registry.layers.entry(name.clone()).or_default().add(name, package, now);
+            state.begin_rollout(name, layer.number, rolls_out, now);
             Ok(layer)
         })
         .await
@@ -435,15 +488,24 @@ impl Registry for MemoryStore {
 
     async fn layer(&self, name: &Name, number: Option<u32>) -> Result<Option<LayerRecord>, Error> {
         Ok(self.read(|state| {
-            let versions = state.registry.layers.get(name)?;
-            match number {
-                Some(number) => versions.iter().find(|layer| layer.number == number).cloned(),
-                None => versions.last().cloned(),
-            }
+            let layer = state.registry.layers.get(name)?;
+            layer.version(number.unwrap_or(layer.current))
         }))
     }
 
+    async fn layer_versions(&self, name: &Name, page: Page) -> Result<Listing<LayerRecord>, Error> {
+        self.read(|state| {
+            let Some(layer) = state.registry.layers.get(name) else {
+                return Ok(Listing { items: Vec::new(), next: None });
+            };
+            let versions = layer.versions.iter().filter_map(|record| layer.version(record.number));
+            let versions: Vec<LayerRecord> = versions.collect();
+            listing::newest_first(versions.iter().map(|record| (record.number, record)), &page)
+        })
+    }
+
     async fn layers(&self) -> Result<Vec<LayerRecord>, Error> {
-        Ok(self.read(|state| state.registry.layers.values().filter_map(|versions| versions.last().cloned()).collect()))
+        let current = |layer: &Layer| layer.version(layer.current);
+        Ok(self.read(|state| state.registry.layers.values().filter_map(current).collect()))
     }
 }
