@@ -75,7 +75,8 @@ impl<T: Tree> Resolver<T> {
         self.find(base, specifier, importer, 0).and_then(|found| match found {
             Some(key) => Ok(key),
             None if specifier.starts_with("node:") || is_node_builtin(specifier) => {
-                Err(Missing(format!("module '{specifier}' does not exist in this runtime")))
+                let name = specifier.strip_prefix("node:").unwrap_or(specifier);
+                Err(Missing(format!("node:{name} is not available in this runtime; see docs/runtime-js.md")))
             }
             None => Err(Missing(format!("cannot find module '{specifier}'"))),
         })
@@ -395,8 +396,9 @@ mod tests {
         );
         let missing = |base: &str, specifier: &str| found.resolve(base, specifier, Importer::Import).unwrap_err().0;
         assert_eq!(missing("a.js", "./gone"), "cannot find module './gone'");
-        assert_eq!(missing("a.js", "node:fs"), "module 'node:fs' does not exist in this runtime");
-        assert_eq!(missing("a.js", "fs/promises"), "module 'fs/promises' does not exist in this runtime");
+        assert_eq!(missing("a.js", "node:fs"), "node:fs is not available in this runtime; see docs/runtime-js.md");
+        let told = "node:fs/promises is not available in this runtime; see docs/runtime-js.md";
+        assert_eq!(missing("a.js", "fs/promises"), told);
         assert!(missing("a.js", "p").contains("the package 'p' exports nothing"));
         assert!(missing("a.js", "p/a").contains("does not export './a'"));
         assert!(missing("a.js", "p/b").contains("does not export './b'"));

@@ -191,3 +191,32 @@ async fn an_attempt_alone_runs_outside_the_shared_workers() {
     deaths.wait_for(|deaths| deaths.iter().filter(|death| !shared.contains(&death.pid)).count() >= 3).await.unwrap();
     assert_eq!(pool.worker_pids(), shared);
 }
+
+/// What the host's operations do there is within the jail's system calls, the first time too.
+#[tokio::test]
+async fn a_locked_worker_hashes_verifies_draws_and_knows_zones() {
+    let pool = pool().await;
+    let code = function(
+        &pool,
+        "import { createHash, randomBytes } from 'node:crypto';
+        export const handler = async () => {
+            const key = await crypto.subtle.importKey('raw', new Uint8Array(32).fill(1), 'Ed25519', false, ['verify']);
+            return [
+                createHash('md5').update('abc').digest('hex'),
+                createHash('sha256').update('a'.repeat(1_000_000)).digest('hex').slice(0, 8),
+                await crypto.subtle.verify('Ed25519', key, new Uint8Array(64), new Uint8Array(1)),
+                randomBytes(70_000).length,
+                new Date(0).toLocaleString('en-GB', { timeZone: 'Asia/Tokyo' }),
+                Intl.supportedValuesOf('timeZone').length > 400,
+            ];
+        };",
+    )
+    .await;
+    for _ in 0..2 {
+        let report = run(&pool, &code, "{}").await;
+        assert_eq!(report.outcome, Outcome::Succeeded, "{report:?}");
+        let expected =
+            json!(["900150983cd24fb0d6963f7d28e17f72", "cdc76e5c", false, 70_000, "01/01/1970, 09:00:00", true]);
+        assert_eq!(result(&report), expected);
+    }
+}

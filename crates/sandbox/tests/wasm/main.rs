@@ -3,15 +3,19 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers are tests too")]
 
 mod console;
+mod crypto;
 mod hostile;
 mod images;
+mod language;
 mod modules;
+mod node_modules;
 mod outcome;
 mod packages;
 mod secret;
 mod support;
 mod typescript;
 mod webapi;
+mod zones;
 
 use sublet_model::Outcome;
 

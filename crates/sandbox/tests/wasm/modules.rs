@@ -81,7 +81,7 @@ fn a_build_refuses_with_file_and_line() {
         (
             &[("index.mjs", "import fs from 'node:fs';\n")],
             "Runtime.ImportModuleError",
-            "index.mjs:1:16: module 'node:fs' does not exist",
+            "index.mjs:1:16: node:fs is not available in this runtime; see docs/runtime-js.md",
         ),
         (
             &[("index.mjs", "export const handle = 1;\n")],

@@ -3,7 +3,7 @@
 //! Each is a pure function of its request and of what the same attempt asked before; none opens, connects or waits, and a
 //! request is short enough that the thread is free again within about a millisecond. Requests are hostile input.
 
-use super::{fetch, files, text, url};
+use super::{buffer, crypto, fetch, files, text, url, zone};
 
 /// Bytes of one request: the prelude cuts what is longer.
 pub(super) const REQUEST_BYTES_MAX: usize = 1 << 20;
@@ -24,6 +24,7 @@ pub(in crate::wasm) struct CallState {
     pub(super) fetch: fetch::Calls,
     /// Of a build only.
     pub(super) files: Option<files::Files>,
+    pub(super) hashes: crypto::Hashes,
 }
 
 impl CallState {
@@ -65,8 +66,11 @@ pub(super) fn call(operation: i32, context: &mut CallContext<'_>, request: &[u8]
     let answer = match operation {
         1..=19 => url::call(operation, request),
         20..=39 => text::call(operation, request),
+        40..=69 => crypto::call(operation, context, request),
+        70..=79 => zone::call(operation, request),
         100..=119 => fetch::call(operation, context, request),
         120..=129 => files::call(operation, context, request),
+        130..=139 => buffer::call(operation, request),
         _ => Err(CallError::new("TypeError", "the host has no such operation")),
     };
     match answer {

@@ -4,13 +4,16 @@
 //! answer, waiting for what comes from outside ([`mailbox`]), the call's end. All but the waiting are quick. Addresses and
 //! lengths come from the guest and are checked against its memory.
 
+mod buffer;
 mod call;
+mod crypto;
 mod fetch;
 mod file_url;
 mod files;
 mod mailbox;
 mod text;
 mod url;
+mod zone;
 
 pub(super) use call::Phase;
 pub(crate) use fetch::Outgoing;

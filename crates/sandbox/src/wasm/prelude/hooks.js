@@ -10,8 +10,7 @@ async function build(request) {
   for (let i = 0; i < request.layers.length; i++) layers[request.layers[i]] = true;
   env = request.environment;
   for (let i = 0; i < request.secret_names.length; i++) withhold(request.secret_names[i]);
-  globalThis.process = { env };
-  defineProperty(globalThis, "process", { enumerable: false });
+  node.process.env = env;
 
   const [key, name] = request.handler;
   const namespace = await evaluate(key);

@@ -1,0 +1,103 @@
+// The `node:` modules that libraries import, by name, each as a thunk that gives its exports. modules.js asks here for
+// what it does not find in the package: `node:buffer` and `buffer` are the same.
+//
+// The files of this folder are blocks of one function, so that their names do not meet; what one needs of another hangs
+// on `node`. They make their objects when the prelude runs, not at the first import: there they lie in the base image,
+// which all functions share, and cost neither a deploy nor an attempt anything.
+const builtins = { __proto__: null };
+const node = { __proto__: null };
+// What Node has and this runtime has not: an import fails at deploy by this list, with the module's name.
+const absentBuiltins = [
+  "_http_agent", "_http_client", "_http_common", "_http_incoming", "_http_outgoing", "_http_server", "_stream_duplex",
+  "_stream_passthrough", "_stream_readable", "_stream_transform", "_stream_wrap", "_stream_writable", "_tls_common",
+  "_tls_wrap", "async_hooks", "child_process", "cluster", "dgram", "diagnostics_channel", "dns", "dns/promises", "domain",
+  "fs", "fs/promises", "http", "http2", "https", "inspector", "inspector/promises", "module", "net", "readline",
+  "readline/promises", "repl", "sea", "sqlite", "stream", "stream/consumers", "stream/promises", "stream/web", "sys", "test",
+  "test/reporters", "tls", "trace_events", "tty", "v8", "vm", "wasi", "worker_threads", "zlib",
+];
+
+{
+  // As Node words it, since libraries' tests and people's eyes compare.
+  node.received = (value) => {
+    if (value === null || value === undefined) return ` Received ${value}`;
+    if (typeof value === "function") return ` Received function ${value.name}`;
+    if (typeof value === "object") {
+      const name = value.constructor?.name;
+      return name ? ` Received an instance of ${name}` : ` Received ${node.inspect(value, { depth: -1 })}`;
+    }
+    let shown = node.inspect(value, { colors: false });
+    if (shown.length > 28) shown = `${shown.slice(0, 25)}...`;
+    return ` Received type ${typeof value} (${shown})`;
+  };
+
+  // An error with Node's `code`, which is what libraries look at.
+  node.error = (Class, code, message) => {
+    const error = new Class(message);
+    defineProperty(error, "code", { value: code, enumerable: true, writable: true, configurable: true });
+    return error;
+  };
+
+  node.wrongType = (name, expected, value) => {
+    const what = name.includes(".") ? "property" : "argument";
+    return node.error(TypeError, "ERR_INVALID_ARG_TYPE", `The "${name}" ${what} must be ${expected}.${node.received(value)}`);
+  };
+
+  node.wrongValue = (name, value, reason = "is invalid") => {
+    const what = name.includes(".") ? "property" : "argument";
+    let shown = node.inspect(value);
+    if (shown.length > 128) shown = `${shown.slice(0, 128)}...`;
+    return node.error(TypeError, "ERR_INVALID_ARG_VALUE", `The ${what} '${name}' ${reason}. Received ${shown}`);
+  };
+
+  node.outOfRange = (name, range, value) => {
+    const isLarge = typeof value === "bigint" ? value > 2n ** 32n || value < -(2n ** 32n) : Number.isInteger(value) && Math.abs(value) > 2 ** 32;
+    const shown = isLarge ? `${grouped(String(value))}${typeof value === "bigint" ? "n" : ""}` : node.inspect(value);
+    return node.error(RangeError, "ERR_OUT_OF_RANGE", `The value of "${name}" is out of range. It must be ${range}. Received ${shown}`);
+  };
+
+  function grouped(digits) {
+    return digits.replace(/\B(?=(\d{3})+(?!\d))/g, "_");
+  }
+
+  node.needFunction = (name, value) => {
+    if (typeof value !== "function") throw node.wrongType(name, "of type function", value);
+  };
+
+  node.needString = (name, value) => {
+    if (typeof value !== "string") throw node.wrongType(name, "of type string", value);
+  };
+
+  // What is elsewhere and not here.
+  node.absent = (what) => `${what} is not available in this runtime; see docs/runtime-js.md`;
+  node.notSupported = (what) => node.error(Error, "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM", node.absent(what));
+
+  // Properties that `for…in` and `Object.keys` do not show.
+  node.hide = (target, properties) => {
+    for (const name of Reflect.ownKeys(properties)) defineProperty(target, name, { value: properties[name], writable: true, configurable: true, enumerable: false });
+  };
+
+  // An operation of the host: what it refuses is thrown as the class that it names (`RangeError: …`).
+  node.call = (operation, data) => {
+    try {
+      return host.call(operation, data);
+    } catch (error) {
+      throw node.refusal(error);
+    }
+  };
+  node.ask = (operation, data) => {
+    try {
+      return host.ask(operation, data);
+    } catch (error) {
+      throw node.refusal(error);
+    }
+  };
+  const classes = { __proto__: null, TypeError, RangeError, SyntaxError, Error };
+  node.refusal = (error) => {
+    const told = /^(\w+): ([^]*)$/.exec(error?.message ?? "");
+    if (told === null) return error;
+    const Class = classes[told[1]];
+    return Class ? new Class(told[2]) : new DOMException(told[2], told[1]);
+  };
+  // A request holds at most so many bytes; the host refuses more.
+  node.REQUEST_BYTES_MAX = 1024 * 1024;
+}
