@@ -8,21 +8,23 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# bulk-memory: memcpy and memset as one instruction. No exceptions, threads or SIMD: the fewer features of WebAssembly
-# the engine needs, the fewer the host must offer.
+# bulk-memory: memcpy and memset by instructions, though only in memory.c, which works in pieces. No exceptions, threads
+# or SIMD: the fewer features of WebAssembly the engine needs, the fewer the host must offer.
 compile() {
     clang-14 --target=wasm32-wasi --sysroot=/ -isystem /usr/include/wasm32-wasi -c "$1" -o "$2" \
         -std=gnu11 -O2 -DNDEBUG -D_GNU_SOURCE -funsigned-char -fno-exceptions -fno-ident -I"$source" \
         -mbulk-memory -mmutable-globals -mnontrapping-fptoint -msign-ext \
+        -fno-builtin-memcpy -fno-builtin-memmove -fno-builtin-memset \
         -ffile-prefix-map="$source"=quickjs -ffile-prefix-map="$here"=engine -w
 }
 for file in quickjs libregexp libunicode dtoa; do
     compile "$source/$file.c" "$work/$file.o"
 done
 compile "$here/glue.c" "$work/glue.o"
+compile "$here/memory.c" "$work/memory.o"
 
 # stack-first: an overflow of the C stack runs into address 0 and traps, rather than into the heap.
-wasm-ld-14 "$work"/glue.o "$work"/quickjs.o "$work"/libregexp.o "$work"/libunicode.o "$work"/dtoa.o \
+wasm-ld-14 "$work"/glue.o "$work"/memory.o "$work"/quickjs.o "$work"/libregexp.o "$work"/libunicode.o "$work"/dtoa.o \
     -L/usr/lib/wasm32-wasi -lc "$(clang-14 --print-resource-dir)/lib/wasi/libclang_rt.builtins-wasm32.a" \
     --no-entry --import-memory --export=__stack_pointer --stack-first -z stack-size=1048576 \
     --strip-all --gc-sections -O2 -o "$out"

@@ -2,6 +2,7 @@
 //! `command/`; what it is made of, in the other crates.
 
 mod args;
+mod attack;
 mod bench;
 mod child;
 mod client;
@@ -26,8 +27,10 @@ use clap::Parser;
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
     // A worker process: it must not start a runtime, read the environment or print before it is jailed.
-    if words.nth(1).is_some_and(|word| word == node::WORKER_COMMAND) {
-        return sublet_sandbox::worker::main(words);
+    match words.nth(1) {
+        Some(word) if word == node::WORKER_COMMAND => return sublet_sandbox::worker::main(words),
+        Some(word) if word == attack::ATTACK_COMMAND => return sublet_sandbox::attack::worker_main(words),
+        _ => {}
     }
     let args = Args::parse();
     if rustls::crypto::ring::default_provider().install_default().is_err() {

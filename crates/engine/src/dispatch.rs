@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sublet_model::event::{ENVELOPE_ACCOUNT, ENVELOPE_REGION};
-use sublet_model::transformer::{InputTooLarge, RuleContext};
+use sublet_model::transformer::{InputUnfit, RuleContext};
 use sublet_model::{
     DeliveryId, Error, EventId, InvocationId, MessageId, Name, QueueId, RetryPolicy, RuleId, Target, TenantId,
     Timestamp, Transform,
@@ -19,7 +19,6 @@ use crate::explain::{LedTo, TargetExplained};
 
 pub(crate) const NO_FUNCTION: &str = "no_function";
 pub(crate) const NO_WEBHOOK: &str = "no_webhook";
-pub(crate) const INPUT_TOO_LARGE: &str = "input_too_large";
 pub(crate) const NO_QUEUE: &str = "no_queue";
 /// The queue holds its most messages.
 pub(crate) const QUEUE_FULL: &str = "queue_full";
@@ -64,7 +63,7 @@ pub(crate) struct Matter<'a> {
 #[derive(Debug)]
 pub(crate) struct Order {
     pub(crate) event: EventId,
-    pub(crate) input: Result<Option<Bytes>, InputTooLarge>,
+    pub(crate) input: Result<Option<Bytes>, InputUnfit>,
     pub(crate) retry: Option<RetryPolicy>,
     /// The queue that the target's dead letters are put into besides.
     pub(crate) dead_letter: Option<QueueId>,
@@ -189,7 +188,7 @@ impl Core {
                 LedTo::Delivery(id)
             }
             (None, _) => LedTo::Unmatched(NO_WEBHOOK.to_owned()),
-            (Some(_), Err(InputTooLarge)) => LedTo::Unmatched(INPUT_TOO_LARGE.to_owned()),
+            (Some(_), Err(unfit)) => LedTo::Unmatched(unfit.as_str().to_owned()),
         };
         order.traced(None, format!("webhook {webhook}"), led_to)
     }
@@ -222,7 +221,7 @@ impl Core {
                 LedTo::Invocation(id)
             }
             (None, _) => LedTo::Unmatched(NO_FUNCTION.to_owned()),
-            (Some(_), Err(InputTooLarge)) => LedTo::Unmatched(INPUT_TOO_LARGE.to_owned()),
+            (Some(_), Err(unfit)) => LedTo::Unmatched(unfit.as_str().to_owned()),
         };
         order.traced(owner, target, led_to)
     }
@@ -248,7 +247,7 @@ impl Core {
                 });
                 LedTo::Message(id)
             }
-            (Some(_), Err(InputTooLarge)) => LedTo::Unmatched(INPUT_TOO_LARGE.to_owned()),
+            (Some(_), Err(unfit)) => LedTo::Unmatched(unfit.as_str().to_owned()),
             (Some(_), Ok(_)) => {
                 metrics::counter!("sublet_messages_refused_total").increment(1);
                 dispatched.full = Some(name.clone());
@@ -271,7 +270,7 @@ fn input_of(
     matter: Matter<'_>,
     rule: &Rule,
     tenant: &TenantRecord,
-) -> Result<Option<Bytes>, InputTooLarge> {
+) -> Result<Option<Bytes>, InputUnfit> {
     let Some(transform) = transform else { return Ok(None) };
     let name = &rule.record.name;
     // In the form of EventBridge's own, with the envelope's region and account; a tenant's rule with its tenant.

@@ -106,7 +106,7 @@ pub enum LedTo {
     Delivery(DeliveryId),
     Message(MessageId),
     /// `no_function`: no such function, or no live version. `no_webhook`, `no_queue`: none of that name. `queue_full`: the
-    /// queue had no room. `input_too_large`: the transformer makes more of the event than a target takes.
+    /// queue had no room. `input_too_large`, `input_too_deep`: the transformer makes more of the event than a target takes.
     Unmatched(String),
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use sublet_model::event::SOURCE_SUBLET;
-use sublet_model::{Envelope, Error, ErrorKind, EventId, EventInput, QueueId, TenantId, Timestamp, limit};
+use sublet_model::{Envelope, Error, ErrorKind, EventId, EventInput, QueueId, TenantId, Timestamp, limit, nests_deeper_than};
 use sublet_pattern::EventView;
 use sublet_store::{EventStatus, NewEvent, NewMessage, Published, RejectReason, TenantStatus, Work};
 
@@ -107,7 +107,7 @@ impl Core {
             let most = limit::EVENT_BYTES_MAX;
             return Err(Error::invalid("detail", format!("makes an event of {} bytes, of at most {most}", body.len())));
         }
-        if nests_too_deep(&body) {
+        if nests_deeper_than(&body, limit::JSON_DEPTH_MAX) {
             let most = limit::JSON_DEPTH_MAX;
             return Err(Error::invalid("detail", format!("is nested deeper than {most} levels")));
         }
@@ -229,40 +229,5 @@ impl Drop for Reserved<'_> {
         for (queue, count) in &self.messages {
             self.core.named_queues.reader(*queue).unreserve(*count);
         }
-    }
-}
-
-/// Counts brackets outside strings; what is inside was read as JSON before.
-fn nests_too_deep(json: &[u8]) -> bool {
-    let (mut depth, mut is_text, mut is_escaped) = (0usize, false, false);
-    for byte in json {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if is_text => is_escaped = true,
-            b'"' => is_text = !is_text,
-            b'{' | b'[' if !is_text => {
-                depth += 1;
-                if depth > limit::JSON_DEPTH_MAX {
-                    return true;
-                }
-            }
-            b'}' | b']' if !is_text => depth -= 1,
-            _ => {}
-        }
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn brackets_in_text_are_not_depth() {
-        let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
-        assert!(!nests_too_deep(deep(limit::JSON_DEPTH_MAX).as_bytes()));
-        assert!(nests_too_deep(deep(limit::JSON_DEPTH_MAX + 1).as_bytes()));
-        let text = format!(r#"{{"a": "\"{}"}}"#, "[".repeat(200));
-        assert!(!nests_too_deep(text.as_bytes()));
     }
 }

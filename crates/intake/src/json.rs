@@ -1,7 +1,7 @@
 //! JSON that names the field it stumbles over, and never recurses deeper than it may.
 
 use serde::Deserialize;
-use sublet_model::limit;
+use sublet_model::{limit, nests_deeper_than};
 
 use crate::refusal::Refusal;
 
@@ -44,27 +44,11 @@ pub fn field_of(path: &str, message: &str) -> String {
     }
 }
 
-/// Refuses JSON that nests deeper than `JSON_DEPTH_MAX`, by its brackets alone: before any reader recurses into it.
+/// Refuses JSON that nests deeper than `JSON_DEPTH_MAX`, before any reader recurses into it.
 pub fn check_depth(body: &[u8]) -> Result<(), Refusal> {
-    let mut depth = 0usize;
-    let mut in_text = false;
-    let mut bytes = body.iter();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => in_text = !in_text,
-            b'\\' if in_text => {
-                bytes.next();
-            }
-            b'{' | b'[' if !in_text => {
-                depth += 1;
-                if depth > limit::JSON_DEPTH_MAX {
-                    let most = limit::JSON_DEPTH_MAX;
-                    return Err(Refusal::invalid("body", format!("nests deeper than {most} levels")));
-                }
-            }
-            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
-            _ => {}
-        }
+    let most = limit::JSON_DEPTH_MAX;
+    if nests_deeper_than(body, most) {
+        return Err(Refusal::invalid("body", format!("nests deeper than {most} levels")));
     }
     Ok(())
 }
@@ -111,13 +95,10 @@ mod tests {
     }
 
     #[test]
-    fn depth_counts_brackets_outside_of_text_only() {
-        let most = limit::JSON_DEPTH_MAX;
+    fn what_nests_too_deep_is_refused_before_it_is_read() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(check_depth(nested(most).as_bytes()).is_ok());
-        assert!(check_depth(nested(most + 1).as_bytes()).is_err());
-        let text = format!(r#"{{"a": "\"{}"}}"#, "[".repeat(most + 1));
-        assert!(check_depth(text.as_bytes()).is_ok());
-        assert!(check_depth(r#""\\"[[[["#.as_bytes()).is_ok(), "an unfinished one is the reader's to refuse");
+        assert!(check_depth(nested(limit::JSON_DEPTH_MAX).as_bytes()).is_ok());
+        let refusal = parse::<Outer>(nested(1_000_000).as_bytes()).unwrap_err();
+        assert!(refusal.message.contains("deeper than 64"), "{}", refusal.message);
     }
 }

@@ -9,7 +9,7 @@ pub const EVENT_BYTES_MAX: usize = 256 * 1024;
 pub const EVENTS_PER_BATCH_MAX: usize = 1_000;
 /// Bytes of one request body that carries events.
 pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// How deep a JSON value from outside may nest.
+/// How deep a JSON value from outside may nest, and one that a function returns.
 pub const JSON_DEPTH_MAX: usize = 64;
 /// Characters of `source` and `detail-type`.
 pub const SOURCE_CHARS_MAX: usize = 256;
@@ -26,6 +26,8 @@ pub const IDENTITIES_MAX: usize = 2_000_000;
 pub const RESULT_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of an attempt's log, before the mark of the cut.
 pub const LOG_BYTES_MAX: usize = 64 * 1024;
+/// Lines of an attempt's log: each costs whoever reads it more than its bytes say.
+pub const LOG_LINES_MAX: usize = 10_000;
 /// Bytes of an error's message and of its stack, each.
 pub const ERROR_TEXT_BYTES_MAX: usize = 8 * 1024;
 

@@ -3,6 +3,7 @@
 //! [`Sandbox`] is the boundary: the engine hands over an [`Attempt`] and gets a [`Report`]; what happens in between
 //! (worker processes, jails, WebAssembly) is this crate's own.
 
+pub mod attack;
 pub mod attempt;
 pub mod build;
 pub mod egress;

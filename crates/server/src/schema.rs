@@ -299,7 +299,7 @@ pub(crate) struct TargetExplainedSchema {
     pub(crate) delivery: Option<String>,
     /// `msg_…`
     pub(crate) message: Option<String>,
-    /// `no_function`, `no_webhook`, `no_queue`, `queue_full` or `input_too_large`.
+    /// `no_function`, `no_webhook`, `no_queue`, `queue_full`, `input_too_large` or `input_too_deep`.
     pub(crate) unmatched: Option<String>,
 }
 

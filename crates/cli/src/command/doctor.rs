@@ -1,4 +1,5 @@
-//! `sublet doctor`: which layers of isolation this machine allows, and which are in force in a real worker.
+//! `sublet doctor`: which layers of isolation this machine allows, which are in force in a real worker, and with
+//! `--attack`, what becomes of those who try to break out.
 
 use std::process::ExitCode;
 
@@ -8,6 +9,7 @@ use serde_json::json;
 use sublet_jail::{Need, Report, Status};
 use sublet_sandbox::pool::{Pool, PoolConfig};
 
+use crate::attack;
 use crate::node::WORKER_COMMAND;
 use crate::print::Printer;
 
@@ -16,9 +18,18 @@ pub(crate) struct Options {
     /// Only ask the kernel; do not start a worker and ask it
     #[arg(long)]
     probe_only: bool,
+    /// Attack the workers with every hostile program of the escape suite, and print a score
+    #[arg(long, conflicts_with = "probe_only")]
+    attack: bool,
+    /// With --attack: only attacks whose name contains this; repeatable
+    #[arg(long, requires = "attack", value_name = "NAME")]
+    only: Vec<String>,
 }
 
 pub(crate) async fn run(options: Options, printer: Printer) -> Result<ExitCode> {
+    if options.attack {
+        return attack::run(&options.only, printer).await;
+    }
     let report = if options.probe_only { sublet_jail::probe()? } else { of_a_worker().await? };
     let missing = report.obstacle();
     if printer.json {

@@ -4,7 +4,6 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests, but not marked as such")]
 
-mod attempt;
 mod child;
 mod hostile;
 mod inside;

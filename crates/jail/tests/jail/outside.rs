@@ -1,6 +1,5 @@
 //! The outer layers, and what the rest of the system sees of a jailed process.
 
-use crate::attempt::summary;
 use crate::child::{self, Talk};
 use crate::standing::{self, Standing};
 use std::net::{TcpListener, TcpStream};
@@ -19,6 +18,10 @@ const NAMESPACES: [Layer; 6] = [
     Layer::UtsNamespace,
     Layer::CgroupNamespace,
 ];
+
+fn summary(report: &Report) -> String {
+    serde_json::to_string(report).unwrap()
+}
 
 fn report(line: &str) -> Report {
     serde_json::from_str(line).unwrap()

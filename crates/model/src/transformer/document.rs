@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::path::{JsonPath, Step};
-use super::{InputTooLarge, Output};
+use super::{InputUnfit, Output};
 
 /// What a path leads to.
 pub(super) enum Found<'a> {
@@ -94,7 +94,7 @@ impl<'a> Document<'a> {
 
 impl Found<'_> {
     /// As JSON; nothing is written for nothing.
-    pub(super) fn write(&self, out: &mut Output) -> Result<(), InputTooLarge> {
+    pub(super) fn write(&self, out: &mut Output) -> Result<(), InputUnfit> {
         match self {
             Found::Nothing => Ok(()),
             Found::One(raw) => out.push(raw.get()),

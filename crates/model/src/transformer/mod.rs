@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::limit;
+use crate::nesting::nests_deeper_than;
 use document::{Document, Found};
 use path::JsonPath;
 use template::{Predefined, Template};
@@ -43,9 +44,23 @@ pub struct RuleContext<'a> {
     pub received: Timestamp,
 }
 
-/// A transformer that makes more than `INPUT_BYTES_MAX` of an event.
+/// What a transformer makes of an event, and no target takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InputTooLarge;
+pub enum InputUnfit {
+    /// More than `INPUT_BYTES_MAX`.
+    TooLarge,
+    /// Deeper than `JSON_DEPTH_MAX`.
+    TooDeep,
+}
+
+impl InputUnfit {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            InputUnfit::TooLarge => "input_too_large",
+            InputUnfit::TooDeep => "input_too_deep",
+        }
+    }
+}
 
 /// A transformer ready to be applied.
 #[derive(Debug, Clone)]
@@ -72,6 +87,10 @@ impl InputTransformer {
                 if text.len() > limit::INPUT_BYTES_MAX {
                     let most = limit::INPUT_BYTES_MAX;
                     return Err(Error::invalid(field, format!("must have at most {most} bytes")));
+                }
+                if nests_deeper_than(text.as_bytes(), limit::JSON_DEPTH_MAX) {
+                    let most = limit::JSON_DEPTH_MAX;
+                    return Err(Error::invalid(field, format!("is nested deeper than {most} levels")));
                 }
                 let parsed = serde_json::from_str::<&RawValue>(text);
                 parsed.map_err(|error| Error::invalid(field, format!("is not valid JSON: {error}")))?;
@@ -109,7 +128,7 @@ fn variables<'a>(paths: &'a BTreeMap<String, String>, at: &str) -> Result<(Vec<&
 
 impl Transform {
     /// What the target gets of this event; `None`: the event as it is. `envelope` is its JSON text.
-    pub fn apply(&self, envelope: &str, context: &RuleContext<'_>) -> Result<Option<Bytes>, InputTooLarge> {
+    pub fn apply(&self, envelope: &str, context: &RuleContext<'_>) -> Result<Option<Bytes>, InputUnfit> {
         match &self.0 {
             Kind::Constant(text) => Ok(Some(text.clone())),
             Kind::Path(path) if path.is_everything() => Ok(None),
@@ -147,6 +166,10 @@ impl Transform {
                         }
                     }
                 }
+                // A template of its own depth around a value of the event's.
+                if nests_deeper_than(out.0.as_bytes(), limit::JSON_DEPTH_MAX) {
+                    return Err(InputUnfit::TooDeep);
+                }
                 Ok(Some(out.0.into()))
             }
         }
@@ -164,7 +187,7 @@ fn predefined(which: Predefined, envelope: &str, document: &mut Document<'_>, co
 }
 
 /// A variable's value. One that the event does not have is an empty text, as in EventBridge.
-fn put(out: &mut Output, value: &Found<'_>, in_text: bool) -> Result<(), InputTooLarge> {
+fn put(out: &mut Output, value: &Found<'_>, in_text: bool) -> Result<(), InputUnfit> {
     if !in_text {
         return match value {
             Found::Nothing => out.push("\"\""),
@@ -186,13 +209,13 @@ fn put(out: &mut Output, value: &Found<'_>, in_text: bool) -> Result<(), InputTo
     }
 }
 
-fn push_text(out: &mut Output, text: &str, in_text: bool) -> Result<(), InputTooLarge> {
+fn push_text(out: &mut Output, text: &str, in_text: bool) -> Result<(), InputUnfit> {
     let escaped = template::escaped(text);
     if in_text { out.push(&escaped) } else { out.push(&format!("\"{escaped}\"")) }
 }
 
 /// A JSON value inside a text: as in EventBridge without its quotation marks, here also without its line ends.
-fn push_unquoted(out: &mut Output, json: &str) -> Result<(), InputTooLarge> {
+fn push_unquoted(out: &mut Output, json: &str) -> Result<(), InputUnfit> {
     let mut plain = String::with_capacity(json.len());
     let mut is_text = false;
     let mut chars = json.chars();
@@ -215,9 +238,9 @@ fn push_unquoted(out: &mut Output, json: &str) -> Result<(), InputTooLarge> {
 struct Output(String);
 
 impl Output {
-    fn push(&mut self, text: &str) -> Result<(), InputTooLarge> {
+    fn push(&mut self, text: &str) -> Result<(), InputUnfit> {
         if self.0.len() + text.len() > limit::INPUT_BYTES_MAX {
-            return Err(InputTooLarge);
+            return Err(InputUnfit::TooLarge);
         }
         self.0.push_str(text);
         Ok(())

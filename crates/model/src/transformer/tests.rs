@@ -159,6 +159,7 @@ fn what_is_wrong_is_refused_with_field_place_and_reason() {
     let cases = [
         (r#"{"input_path": "detail"}"#.to_owned(), "t/input_path", "must begin with `$`"),
         (r#"{"Input": "{"}"#.to_owned(), "t/input", "not valid JSON"),
+        (format!(r#"{{"Input": "{}1{}"}}"#, "[".repeat(65), "]".repeat(65)), "t/input", "deeper than 64"),
         (r#"{"input_paths": {"a": "$..b"}, "template": "1"}"#.to_owned(), "t/input_paths/a", "at character 2"),
         (r#"{"input_paths": {"aws.x": "$"}, "template": "1"}"#.to_owned(), "t/input_paths", "not a variable's name"),
         (template(""), "t/template", "1 to 8192"),
@@ -189,5 +190,17 @@ fn what_would_be_too_large_is_refused_before_it_is_made() {
     let transform =
         spec(r#"{"input_paths": {"x": "$.detail.x"}, "template": "[<x>, <x>, <x>, <x>]"}"#).compile("t").unwrap();
     let context = RuleContext { rule: "r", rule_arn: "r", received: Timestamp::ZERO };
-    assert_eq!(transform.apply(&event, &context), Err(InputTooLarge));
+    assert_eq!(transform.apply(&event, &context), Err(InputUnfit::TooLarge));
+}
+
+#[test]
+fn what_would_nest_too_deep_is_refused() {
+    let (open, close) = ("[".repeat(40), "]".repeat(40));
+    let template = format!("{open}<x>{close}");
+    let transformer = InputTransformer::Template { paths: BTreeMap::from([("x".into(), "$.detail".into())]), template };
+    let transform = transformer.compile("t").unwrap();
+    let context = RuleContext { rule: "r", rule_arn: "r", received: Timestamp::ZERO };
+    let event = |depth: usize| format!(r#"{{"detail": {}1{}}}"#, "[".repeat(depth), "]".repeat(depth));
+    assert!(transform.apply(&event(24), &context).is_ok());
+    assert_eq!(transform.apply(&event(25), &context), Err(InputUnfit::TooDeep));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::de::IgnoredAny;
-use sublet_model::{Outcome, Usage};
+use sublet_model::{Outcome, Usage, limit, nests_deeper_than};
 
 use crate::wire::{Done, WireError};
 use crate::{Crash, Failure, Limits, Report};
@@ -22,6 +22,10 @@ pub(super) struct Known {
 pub(super) fn report(done: Done, known: Known, elapsed: Duration) -> Result<Report, WireError> {
     if let Some(result) = &done.result {
         if result.len() > known.limits.result_bytes {
+            return Err(WireError::Invalid("result"));
+        }
+        // An honest worker has refused it; and whoever reads it after us need not recurse.
+        if nests_deeper_than(result, limit::JSON_DEPTH_MAX) {
             return Err(WireError::Invalid("result"));
         }
         let text = std::str::from_utf8(result).map_err(|_| WireError::Invalid("result"))?;
@@ -111,7 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn a_result_that_is_not_json_or_too_long_is_refused() {
+    fn a_result_that_is_not_json_or_too_long_or_too_deep_is_refused() {
+        let known = Known { limits: Limits { result_bytes: 1 << 20, ..KNOWN.limits }, ..KNOWN };
+        for depth in [limit::JSON_DEPTH_MAX + 1, 200_000] {
+            let deep = Bytes::from(format!("{}{}", "[".repeat(depth), "]".repeat(depth)));
+            assert!(report(Done { result: Some(deep), ..done(b"") }, known, Duration::ZERO).is_err(), "{depth}");
+        }
         for bad in [&b"{"[..], b"\xff", b"", b"123456789", b"1 2", b"\"\xff\""] {
             assert!(report(done(bad), KNOWN, Duration::ZERO).is_err(), "{bad:?}");
         }

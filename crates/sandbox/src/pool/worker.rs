@@ -30,6 +30,8 @@ const SILENT_AFTER: Duration = Duration::from_secs(2);
 const RESIDENT_SLACK_BYTES: u64 = 512 << 20;
 /// Calls of one attempt at once that the pool starts a task for; an honest worker's guest cannot ask for more in all.
 const CALLS_AT_ONCE_MAX: usize = 1_000;
+/// Reads of one worker's socket in a row, before others get their turn and the worker is looked at.
+const READS_PER_TURN: usize = 16;
 /// Images that one worker keeps loaded.
 const LOADED_MAX: usize = 512;
 
@@ -215,7 +217,7 @@ impl Worker {
         let mut outbox = Outbox::default();
         let mut watch = tokio::time::interval(WATCH_EVERY);
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut silence = Silence { heard: Instant::now(), pinged: None };
+        let mut silence = Silence { heard: Instant::now(), pinged: None, unanswered: 0 };
         let ended = async {
             loop {
                 outbox.append(&mut self.lock().outbox);
@@ -224,11 +226,18 @@ impl Worker {
                     () = self.outbox_filled.notified() => {}
                     ready = connection.socket.readable() => {
                         ready?;
-                        while connection.fill()? {}
-                        silence = Silence { heard: Instant::now(), pinged: None };
-                        while let Some(message) = connection.take(FROM_WORKER_BYTES_MAX)? {
-                            self.hear(message)?;
+                        // A worker that writes faster than it is read must not keep this task from its watch, nor
+                        // this process from its memory.
+                        for _ in 0..READS_PER_TURN {
+                            let is_more = connection.fill()?;
+                            while let Some(message) = connection.take(FROM_WORKER_BYTES_MAX)? {
+                                self.hear(message, &mut silence)?;
+                            }
+                            if !is_more {
+                                break;
+                            }
                         }
+                        silence = Silence { heard: Instant::now(), pinged: None, ..silence };
                     }
                     ready = connection.socket.writable(), if !outbox.is_empty() => ready?,
                     _ = watch.tick(), if self.busy() > 0 => {
@@ -242,7 +251,7 @@ impl Worker {
         ended.err()
     }
 
-    fn hear(self: &Arc<Worker>, message: FromWorker) -> Result<(), ConnectionError> {
+    fn hear(self: &Arc<Worker>, message: FromWorker, silence: &mut Silence) -> Result<(), ConnectionError> {
         match message {
             FromWorker::Done(done) => self.settle(done),
             FromWorker::Declined { attempt, reason } => {
@@ -253,7 +262,11 @@ impl Worker {
                 }
                 Ok(())
             }
-            FromWorker::Pong { .. } => Ok(()),
+            // One answer to one question, whatever else was said in between.
+            FromWorker::Pong { .. } if silence.unanswered > 0 => {
+                silence.unanswered -= 1;
+                Ok(())
+            }
             FromWorker::Fetch { attempt, call, head, body } => self.call_out(attempt, call, head, body),
             FromWorker::AbortFetch { attempt, call } => {
                 let mut state = self.lock();
@@ -264,7 +277,11 @@ impl Worker {
                 Ok(())
             }
             FromWorker::Unfit { reason } => Err(ConnectionError::Unfit(reason)),
-            FromWorker::Ready { .. } | FromWorker::Built(_) | FromWorker::Compiled { .. } | FromWorker::Refused(_) => {
+            FromWorker::Pong { .. }
+            | FromWorker::Ready { .. }
+            | FromWorker::Built(_)
+            | FromWorker::Compiled { .. }
+            | FromWorker::Refused(_) => {
                 Err(ConnectionError::Unexpected("a message out of turn"))
             }
         }
@@ -342,6 +359,7 @@ impl Worker {
             Some(_) => Ok(()),
             None if now - silence.heard >= SILENT_AFTER => {
                 silence.pinged = Some(now);
+                silence.unanswered += 1;
                 outbox.push(&ToWorker::Ping { number: 0 });
                 Ok(())
             }
@@ -418,4 +436,6 @@ impl InFlight {
 struct Silence {
     heard: Instant,
     pinged: Option<Instant>,
+    /// Pings that were sent and have had no pong.
+    unanswered: u32,
 }

@@ -1,7 +1,7 @@
 //! What a call's end means: from the guest's last word, or its lack, to an outcome.
 
 use bytes::Bytes;
-use sublet_model::{Outcome, limit};
+use sublet_model::{Outcome, limit, nests_deeper_than};
 use wasmtime::Trap;
 
 use super::host::Finish;
@@ -29,6 +29,10 @@ pub(super) fn classify(
         };
     }
     match finish {
+        Some(Finish::Result(text)) if nests_deeper_than(&text, limit::JSON_DEPTH_MAX) => failed(
+            "Runtime.ResultTooDeep",
+            format!("the handler's result nests deeper than {} levels of JSON", limit::JSON_DEPTH_MAX),
+        ),
         Some(Finish::Result(text)) => Ok(text),
         Some(Finish::ResultTooLarge(bytes)) => failed(
             "Runtime.ResultTooLarge",

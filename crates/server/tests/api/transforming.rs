@@ -50,7 +50,7 @@ async fn a_transformed_event_reaches_its_targets_and_its_story_says_so() {
 }
 
 #[tokio::test]
-async fn an_input_that_would_be_too_large_is_recorded_and_not_sent() {
+async fn an_input_that_would_be_too_large_or_too_deep_is_recorded_and_not_sent() {
     let api = Api::start().await;
     api.tenant("acme", "v1").await;
     let rule = json!({"pattern": {"source": ["todo"]}, "targets": [
@@ -61,6 +61,19 @@ async fn an_input_that_would_be_too_large_is_recorded_and_not_sent() {
     assert_eq!(published["status"], "unmatched");
     let story = api.get(&format!("/v1/events/{}", published["id"].as_str().unwrap())).await.expect(200);
     assert_eq!(story["rules"][0]["targets"][0]["unmatched"], "input_too_large");
+    let mut deep = json!({"n": 1});
+    for _ in 0..40 {
+        deep = json!([deep]);
+    }
+    let open = |bracket: &str| bracket.repeat(40);
+    let template = format!("{}<aws.events.event.json>{}", open("["), open("]"));
+    let rule = json!({"pattern": {"source": ["todo"]}, "targets": [
+        {"tenant": "enrich", "transformer": {"template": template}}
+    ]});
+    api.put("/v1/rules/twice", rule).await.expect(200);
+    let published = api.publish("acme", deep).await;
+    let story = api.get(&format!("/v1/events/{}", published["id"].as_str().unwrap())).await.expect(200);
+    assert_eq!(story["rules"][0]["targets"][0]["unmatched"], "input_too_deep");
 }
 
 #[tokio::test]

@@ -1,14 +1,11 @@
 //! The worker process of this crate's own tests and benchmarks: as `sublet __sandbox`, but an event may ask for native
-//! code in place of an attempt (see [`escape`] and [`lie`]). Never shipped.
-
-mod escape;
-mod lie;
+//! code in place of an attempt (see `sublet_sandbox::attack`). Never shipped.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use serde_json::Value;
-use sublet_sandbox::worker::{Hooks, main_with};
+use sublet_sandbox::attack;
 
 /// As first argument: leaves the system call filter out without saying so to anybody but the report.
 const WITHOUT_FILTER: &str = "--without-filter";
@@ -19,17 +16,7 @@ fn main() -> ExitCode {
         args.remove(0);
         args = args.iter().map(without_filter).collect();
     }
-    main_with(args.into_iter(), Hooks { play: Some(play) })
-}
-
-fn play(event: &[u8]) -> Option<Vec<u8>> {
-    // Most events are for an attempt, and the benchmark must not pay for the look.
-    if !event.starts_with(b"{\"play\":") {
-        return None;
-    }
-    let event: Value = serde_json::from_slice(event).ok()?;
-    let name = event.get("play")?.as_str()?;
-    lie::play(name).or_else(|| escape::play(name, &event))
+    attack::worker_main(args.into_iter())
 }
 
 fn without_filter(orders: &OsString) -> OsString {

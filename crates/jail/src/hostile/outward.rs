@@ -1,93 +1,30 @@
-//! What hostile native code in a sealed worker tries: one row a promise. Each is a bare system call, as machine code
-//! without any library would make it.
+//! Calls that reach out: to files, the network, other processes, namespaces and mounts.
 
-use sublet_jail::Report;
+use libc::{EACCES, EBADF, ENOENT, ENOSYS};
 
-/// What the jail makes of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// The process is killed; under a profile that answers with an error, it is that error.
-    Killed,
-    /// Refused with this error under every profile.
-    With(i32),
-}
+use super::Outside::{Fails, Succeeds, Untried};
+use super::Refused::{Killed, With};
+use super::{BAD, HostileCall, NONE, Victim, buffer, row, text, words};
 
-/// The same call in a process without a jail: the proof that the row could fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outside {
-    Succeeds,
-    Fails(i32),
-    /// Depends on the host's kernel and container, or would harm the host: not tried.
-    Untried,
-}
-
-pub(crate) struct Attempt {
-    pub(crate) promise: &'static str,
-    pub(crate) call: i64,
-    pub(crate) arguments: fn(&Victim) -> [i64; 6],
-    pub(crate) refused: Refused,
-    pub(crate) outside: Outside,
-}
-
-/// What there is to attack.
-pub(crate) struct Victim {
-    pub(crate) parent: i64,
-    pub(crate) own: i64,
-}
-
-impl Attempt {
-    /// The result as the kernel gives it: negative errno for an error.
-    pub(crate) fn make(&self, victim: &Victim) -> i64 {
-        let [a, b, c, d, e, f] = (self.arguments)(victim);
-        // SAFETY: none of the rows touches memory that Rust owns, but for buffers that are leaked on purpose.
-        let result = unsafe { libc::syscall(self.call, a, b, c, d, e, f) };
-        if result == -1 { -i64::from(std::io::Error::last_os_error().raw_os_error().unwrap()) } else { result }
-    }
-}
-
-pub(crate) fn summary(report: &Report) -> String {
-    serde_json::to_string(report).unwrap()
-}
-
-/// The address of a text or a leaked buffer, as an argument.
-pub(crate) fn text(text: &'static std::ffi::CStr) -> i64 {
-    text.as_ptr() as i64
-}
-
-fn buffer() -> i64 {
-    // 256 zero bytes, aligned for anything the kernel reads or writes here.
-    Box::leak(Box::new([0_u64; 32])).as_mut_ptr() as i64
-}
-
-fn words(words: &[u64]) -> i64 {
-    Vec::leak(words.to_vec()).as_mut_ptr() as i64
-}
-
-const fn row(
-    promise: &'static str,
-    call: libc::c_long,
-    arguments: fn(&Victim) -> [i64; 6],
-    refused: Refused,
-    outside: Outside,
-) -> Attempt {
-    Attempt { promise, call, arguments, refused, outside }
-}
-
-const NONE: fn(&Victim) -> [i64; 6] = |_| [0; 6];
-/// No such descriptor: outside, the call gets as far as looking for it.
-const BAD: fn(&Victim) -> [i64; 6] = |_| [-1, 0, 0, 0, 0, 0];
 const CWD: i64 = libc::AT_FDCWD as i64;
 const SIGCHLD: i64 = libc::SIGCHLD as i64;
-const PRIVATE: i64 = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as i64;
-const READ_WRITE: i64 = (libc::PROT_READ | libc::PROT_WRITE) as i64;
+/// The descriptor that a worker's socket has.
+const SOCKET: i64 = 3;
+/// `AT_EMPTY_PATH`: the descriptor itself.
+const EMPTY_PATH: i64 = 0x1000;
 
-use Outside::{Fails, Succeeds, Untried};
-use Refused::{Killed, With};
-use libc::{EACCES, EBADF, ENOENT, ENOSYS, EPERM};
+fn memory_of(victim: &Victim) -> i64 {
+    // Without a zero byte by the way it is made.
+    let path = std::ffi::CString::new(format!("/proc/{}/mem", victim.parent)).unwrap_or_default();
+    path.into_raw() as i64
+}
 
-const _: () = assert!(EPERM == 1);
+/// A `sockaddr_in`: 127.0.0.1, port 80.
+fn localhost() -> i64 {
+    words(&[u64::from_le_bytes([2, 0, 0, 80, 127, 0, 0, 1]), 0])
+}
 
-pub(crate) const ATTEMPTS: &[Attempt] = &[
+pub(super) const CALLS: &[HostileCall] = &[
     // Files.
     row("opens no file", libc::SYS_openat, |_| [CWD, text(c"/etc/passwd"), 0, 0, 0, 0], With(EACCES), Succeeds),
     row(
@@ -105,10 +42,7 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
     row(
         "does not open its parent's memory",
         libc::SYS_openat,
-        |victim| {
-            let path = std::ffi::CString::new(format!("/proc/{}/mem", victim.parent)).unwrap();
-            [CWD, path.into_raw() as i64, 0, 0, 0, 0]
-        },
+        |victim| [CWD, memory_of(victim), 0, 0, 0, 0],
         With(EACCES),
         Untried,
     ),
@@ -160,6 +94,10 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
     row("changes no owner", libc::SYS_fchownat, |_| [CWD, text(c"/no/such"), 0, 0, 0, 0], Killed, Fails(ENOENT)),
     row("cuts no file", libc::SYS_ftruncate, BAD, Killed, Fails(EBADF)),
     row("writes at no place in a file", libc::SYS_pwrite64, BAD, Killed, Fails(EBADF)),
+    row("takes no file by its name's handle", libc::SYS_name_to_handle_at, BAD, Killed, Untried),
+    row("cuts no file by path", libc::SYS_truncate, |_| [text(c"/no/such"), 0, 0, 0, 0, 0], Killed, Fails(ENOENT)),
+    row("asks for no file system", libc::SYS_statfs, |_| [text(c"/"), buffer(), 0, 0, 0, 0], Killed, Succeeds),
+    row("watches no file system", libc::SYS_fanotify_init, NONE, Killed, Untried),
     // Network.
     row("makes no internet socket", libc::SYS_socket, |_| [2, 1, 0, 0, 0, 0], Killed, Succeeds),
     row("makes no Unix socket", libc::SYS_socket, |_| [1, 1, 0, 0, 0, 0], Killed, Succeeds),
@@ -171,6 +109,26 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
     row("accepts nothing", libc::SYS_accept4, BAD, Killed, Fails(EBADF)),
     row("sends to no address", libc::SYS_sendto, |_| [-1, buffer(), 1, 0, buffer(), 16], Killed, Fails(EBADF)),
     row("sets no socket option", libc::SYS_setsockopt, BAD, Killed, Fails(EBADF)),
+    row(
+        "connects not the socket that it has",
+        libc::SYS_connect,
+        |_| [SOCKET, localhost(), 16, 0, 0, 0],
+        Killed,
+        Untried,
+    ),
+    row(
+        "sends elsewhere over no socket that it has",
+        libc::SYS_sendto,
+        |_| [SOCKET, text(c"x"), 1, 0, localhost(), 16],
+        Killed,
+        Untried,
+    ),
+    row("makes no raw internet socket", libc::SYS_socket, |_| [2, 3, 1, 0, 0, 0], Killed, Untried),
+    row("makes no packet socket", libc::SYS_socket, |_| [17, 3, 0x0300, 0, 0, 0], Killed, Untried),
+    row("makes no socket to the hypervisor", libc::SYS_socket, |_| [40, 1, 0, 0, 0, 0], Killed, Untried),
+    row("makes no socket of the kernel's ciphers", libc::SYS_socket, |_| [38, 5, 0, 0, 0, 0], Killed, Untried),
+    row("sends no messages in bulk", libc::SYS_sendmmsg, BAD, Killed, Fails(EBADF)),
+    row("asks for no peer", libc::SYS_getpeername, BAD, Killed, Fails(EBADF)),
     // Programs, processes, threads.
     row("runs no program", libc::SYS_execve, |_| [text(c"/no/such"), 0, 0, 0, 0, 0], Killed, Fails(ENOENT)),
     row(
@@ -180,8 +138,11 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
         Killed,
         Fails(ENOENT),
     ),
+    row("runs no memory file", libc::SYS_execveat, |_| [-1, text(c""), 0, 0, EMPTY_PATH, 0], Killed, Fails(EBADF)),
     #[cfg(target_arch = "x86_64")]
     row("forks not", libc::SYS_fork, NONE, Killed, Succeeds),
+    #[cfg(target_arch = "x86_64")]
+    row("forks not by vfork", libc::SYS_vfork, NONE, Killed, Untried),
     row("clones no process", libc::SYS_clone, |_| [SIGCHLD, 0, 0, 0, 0, 0], Killed, Succeeds),
     row(
         "clones no process into a user namespace",
@@ -197,6 +158,7 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
         With(ENOSYS),
         Succeeds,
     ),
+    row("clones no process into every namespace", libc::SYS_clone, |_| [0x7e02_0011, 0, 0, 0, 0, 0], Killed, Untried),
     row("traces nobody", libc::SYS_ptrace, |victim| [16, victim.parent, 0, 0, 0, 0], Killed, Untried),
     row("is traced by nobody", libc::SYS_ptrace, NONE, Killed, Untried),
     row("signals no parent", libc::SYS_kill, |victim| [victim.parent, 0, 0, 0, 0, 0], Killed, Succeeds),
@@ -209,6 +171,25 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
         Succeeds,
     ),
     row("queues no signal", libc::SYS_rt_sigqueueinfo, |victim| [victim.parent, 0, 0, 0, 0, 0], Killed, Untried),
+    row("signals no thread by number", libc::SYS_tkill, |victim| [victim.parent, 0, 0, 0, 0, 0], Killed, Succeeds),
+    row("sends no signal by a held process", libc::SYS_pidfd_send_signal, BAD, Killed, Fails(EBADF)),
+    row(
+        "reads not its parent's memory",
+        libc::SYS_process_vm_readv,
+        |victim| [victim.parent, 0, 0, 0, 0, 0],
+        Killed,
+        Untried,
+    ),
+    row("releases no other process's memory", libc::SYS_process_mrelease, BAD, Killed, Untried),
+    row(
+        "moves no other process's pages",
+        libc::SYS_move_pages,
+        |victim| [victim.parent, 0, 0, 0, 0, 0],
+        Killed,
+        Untried,
+    ),
+    row("does not learn who its parent is", libc::SYS_getppid, NONE, Killed, Succeeds),
+    row("waits for nobody", libc::SYS_waitid, |_| [0, 0, 0, 1, 0, 0], Killed, Untried),
     row("holds no other process", libc::SYS_pidfd_open, |victim| [victim.parent, 0, 0, 0, 0, 0], Killed, Succeeds),
     row("takes no descriptor from another process", libc::SYS_pidfd_getfd, BAD, Killed, Untried),
     row(
@@ -254,91 +235,9 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
     row("opens no file system", libc::SYS_fsopen, |_| [text(c"tmpfs"), 0, 0, 0, 0, 0], Killed, Untried),
     row("takes no mount", libc::SYS_open_tree, |_| [CWD, text(c"/"), 0, 0, 0, 0], Killed, Untried),
     row("moves no mount", libc::SYS_move_mount, BAD, Killed, Untried),
+    row("makes no mount of a file system", libc::SYS_fsmount, BAD, Killed, Untried),
+    row("changes no mount", libc::SYS_mount_setattr, BAD, Killed, Untried),
+    row("names no host", libc::SYS_sethostname, |_| [text(c"x"), 0, 0, 0, 0, 0], Killed, Untried),
     row("changes no root", libc::SYS_chroot, |_| [text(c"/no/such"), 0, 0, 0, 0, 0], Killed, Untried),
     row("turns no root", libc::SYS_pivot_root, |_| [text(c"/no/a"), text(c"/no/b"), 0, 0, 0, 0], Killed, Untried),
-    // Privileges and the jail itself.
-    row("becomes no other user", libc::SYS_setuid, NONE, Killed, Untried),
-    row("becomes no other group", libc::SYS_setgid, NONE, Killed, Untried),
-    row("sets no capability", libc::SYS_capset, NONE, Killed, Untried),
-    row(
-        "raises no limit",
-        libc::SYS_prlimit64,
-        |_| [0, i64::from(libc::RLIMIT_DATA), words(&[u64::MAX, u64::MAX]), 0, 0, 0],
-        Killed,
-        Succeeds,
-    ),
-    row(
-        "raises no limit by the old call",
-        libc::SYS_setrlimit,
-        |_| [i64::from(libc::RLIMIT_DATA), words(&[u64::MAX, u64::MAX]), 0, 0, 0, 0],
-        Killed,
-        Succeeds,
-    ),
-    row(
-        "asks for no limit of its parent",
-        libc::SYS_prlimit64,
-        |victim| [victim.parent, 0, 0, buffer(), 0, 0],
-        Killed,
-        Succeeds,
-    ),
-    row("becomes not dumpable again", libc::SYS_prctl, |_| [4, 1, 0, 0, 0, 0], Killed, Succeeds),
-    row("outlives not its parent", libc::SYS_prctl, |_| [1, 0, 0, 0, 0, 0], Killed, Succeeds),
-    row("has no other filter", libc::SYS_seccomp, |_| [99, 0, 0, 0, 0, 0], Killed, Fails(libc::EINVAL)),
-    row("has no other domain", libc::SYS_landlock_create_ruleset, |_| [0, 0, 1, 0, 0, 0], Killed, Untried),
-    // Doors of the kernel that have opened before.
-    row("loads no program into the kernel", libc::SYS_bpf, BAD, Killed, Untried),
-    row("has no ring", libc::SYS_io_uring_setup, |_| [1, buffer(), 0, 0, 0, 0], Killed, Untried),
-    row("enters no ring", libc::SYS_io_uring_enter, BAD, Killed, Untried),
-    row("handles no page fault", libc::SYS_userfaultfd, |_| [1, 0, 0, 0, 0, 0], Killed, Untried),
-    row("counts no events of the machine", libc::SYS_perf_event_open, NONE, Killed, Untried),
-    row("holds no key", libc::SYS_keyctl, NONE, Killed, Untried),
-    row("adds no key", libc::SYS_add_key, NONE, Killed, Untried),
-    row("asks for no key", libc::SYS_request_key, NONE, Killed, Untried),
-    row("loads no module", libc::SYS_finit_module, BAD, Killed, Untried),
-    row("loads no kernel", libc::SYS_kexec_load, NONE, Killed, Untried),
-    row("has no other personality", libc::SYS_personality, |_| [0xffff_ffff, 0, 0, 0, 0, 0], Killed, Untried),
-    #[cfg(target_arch = "x86_64")]
-    row("changes no segment table", libc::SYS_modify_ldt, NONE, Killed, Untried),
-    #[cfg(target_arch = "x86_64")]
-    row("calls by no other door of the architecture", 0x4000_0000 | libc::SYS_getpid, NONE, Killed, Untried),
-    // Memory that the ceiling does not count.
-    row(
-        "shares no anonymous memory",
-        libc::SYS_mmap,
-        |_| [0, 4_096, READ_WRITE, i64::from(libc::MAP_SHARED | libc::MAP_ANONYMOUS), -1, 0],
-        Killed,
-        Succeeds,
-    ),
-    row(
-        "has no mapping that grows down",
-        libc::SYS_mmap,
-        |_| [0, 4_096, READ_WRITE, PRIVATE | i64::from(libc::MAP_GROWSDOWN), -1, 0],
-        Killed,
-        Succeeds,
-    ),
-    row(
-        "has no huge pages",
-        libc::SYS_mmap,
-        |_| [0, 2 << 20, READ_WRITE, PRIVATE | i64::from(libc::MAP_HUGETLB), -1, 0],
-        Killed,
-        Untried,
-    ),
-    row("makes no memory file", libc::SYS_memfd_create, |_| [text(c"x"), 0, 0, 0, 0, 0], Killed, Succeeds),
-    row("has no shared segment", libc::SYS_shmget, |_| [0, 4_096, 0o1600, 0, 0, 0], Killed, Untried),
-    row("has no message queue", libc::SYS_msgget, |_| [0, 0o1600, 0, 0, 0, 0], Killed, Untried),
-    row("has no semaphores", libc::SYS_semget, |_| [0, 1, 0o1600, 0, 0, 0], Killed, Untried),
-    row("has no POSIX queue", libc::SYS_mq_open, |_| [text(c"x"), 0, 0, 0, 0, 0], Killed, Untried),
-    row("locks no memory", libc::SYS_mlockall, |_| [1, 0, 0, 0, 0, 0], Killed, Untried),
-    row("merges no pages with others", libc::SYS_madvise, |_| [0, 0, 12, 0, 0, 0], Killed, Untried),
-    row("lends no priority", libc::SYS_futex, |_| [buffer(), 6, 0, 0, 0, 0], Killed, Succeeds),
-    // New descriptors, and other powers over those it has.
-    row("has no new pipe", libc::SYS_pipe2, |_| [buffer(), 0, 0, 0, 0, 0], Killed, Succeeds),
-    row("has no new event counter", libc::SYS_eventfd2, NONE, Killed, Succeeds),
-    row("has no new timer", libc::SYS_timerfd_create, NONE, Killed, Succeeds),
-    row("has no new set to wait for", libc::SYS_epoll_create1, NONE, Killed, Succeeds),
-    row("watches no files", libc::SYS_inotify_init1, NONE, Killed, Succeeds),
-    row("types nothing into a terminal", libc::SYS_ioctl, |_| [0, 0x5412, buffer(), 0, 0, 0], Killed, Untried),
-    row("asks nothing of a device", libc::SYS_ioctl, |_| [0, 0x541b, buffer(), 0, 0, 0], Killed, Succeeds),
-    row("sends no signal by a descriptor", libc::SYS_fcntl, |victim| [0, 8, victim.own, 0, 0, 0], Killed, Succeeds),
-    row("changes no descriptor's state", libc::SYS_fcntl, |_| [0, 4, 2, 0, 0, 0], Killed, Succeeds),
 ];

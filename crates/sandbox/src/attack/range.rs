@@ -1,0 +1,155 @@
+//! Where attacks are made: pools of real workers with a neighbour in them, and the words to build and run there.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sublet_model::limit;
+use tokio::sync::OnceCell;
+
+use super::neighbour::{self, Neighbour};
+use crate::pool::{Pool, PoolConfig, StartError};
+use crate::{
+    Attempt, AttemptContext, BuildError, BuildRequest, Code, Cordon, Limits, Report, Sandbox, SourceFile, Unavailable,
+};
+
+/// What hostile functions get. Small, so that the suite is short.
+pub(super) const LIMITS: Limits = Limits {
+    wall: Duration::from_secs(5),
+    cpu: Duration::from_millis(200),
+    memory_bytes: 32 << 20,
+    result_bytes: limit::RESULT_BYTES_MAX,
+    log_bytes: limit::LOG_BYTES_MAX,
+};
+/// The top level of a hostile package.
+const BUILD_TIMEOUT: Duration = Duration::from_millis(1_500);
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Which programs are worker processes.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// As the product starts its workers; one of them, so that neighbour and attacker share it.
+    pub pool: PoolConfig,
+    /// The same for the one whose `main` is [`super::worker_main`].
+    pub attack_program: PathBuf,
+    pub attack_arguments: Vec<OsString>,
+}
+
+/// Pools to attack, started when they are first wanted.
+pub struct Range {
+    settings: Settings,
+    guest: OnceCell<Ground>,
+    native: OnceCell<Ground>,
+}
+
+/// One pool with a neighbour at work in it.
+pub(super) struct Ground {
+    pub(super) neighbour: Neighbour,
+    pub(super) pool: Arc<Pool>,
+    /// A function that does nothing.
+    pub(super) idle: Code,
+    pub(super) worker_memory_bytes: u64,
+}
+
+impl Range {
+    pub fn new(settings: Settings) -> Range {
+        Range { settings, guest: OnceCell::new(), native: OnceCell::new() }
+    }
+
+    /// The pool as the product starts it.
+    pub(super) async fn guest(&self) -> Result<&Ground, StartError> {
+        let config = PoolConfig { worker_count: 1, ..self.settings.pool.clone() };
+        self.guest.get_or_try_init(|| Ground::start(config)).await
+    }
+
+    /// A pool whose workers play native code.
+    pub(super) async fn native(&self) -> Result<&Ground, StartError> {
+        let config = PoolConfig {
+            worker_count: 1,
+            program: self.settings.attack_program.clone(),
+            arguments: self.settings.attack_arguments.clone(),
+            ..self.settings.pool.clone()
+        };
+        self.native.get_or_try_init(|| Ground::start(config)).await
+    }
+
+    /// Lets every process go.
+    pub async fn close(self) {
+        for ground in [self.guest.into_inner(), self.native.into_inner()].into_iter().flatten() {
+            drop(ground.neighbour);
+            ground.pool.shutdown(DRAIN).await;
+        }
+    }
+}
+
+impl Ground {
+    async fn start(config: PoolConfig) -> Result<Ground, StartError> {
+        let worker_memory_bytes = config.worker_memory_bytes;
+        let pool = Arc::new(Pool::start(config).await?);
+        let unfit = |error: BuildError| StartError::Worker(format!("a harmless function does not build: {error}"));
+        let peaceful = build(&pool, &[("index.mjs", neighbour::SOURCE)]).await.map_err(unfit)?;
+        let idle = build(&pool, &[("index.mjs", "export const handler = () => 'idle';")]).await.map_err(unfit)?;
+        let neighbour = Neighbour::start(Arc::clone(&pool), peaceful);
+        Ok(Ground { neighbour, pool, idle, worker_memory_bytes })
+    }
+
+    /// Runs an attempt with the suite's limits.
+    pub(super) async fn run(&self, code: &Code, event: &str) -> Result<Report, Unavailable> {
+        self.pool.run(attempt(code, event)).await
+    }
+}
+
+/// Builds a package of texts.
+pub(super) async fn build(pool: &Pool, files: &[(&str, &str)]) -> Result<Code, BuildError> {
+    let files = files.iter().map(|(path, text)| file(*path, text.as_bytes().to_vec())).collect();
+    build_files(pool, files).await
+}
+
+pub(super) fn file(path: impl Into<String>, content: impl Into<Bytes>) -> SourceFile {
+    SourceFile { path: path.into(), content: content.into() }
+}
+
+pub(super) async fn build_files(pool: &Pool, files: Vec<SourceFile>) -> Result<Code, BuildError> {
+    let request = BuildRequest {
+        files,
+        layers: Vec::new(),
+        handler: ("index".into(), "handler".into()),
+        environment: [("GREETING".to_owned(), "hello".to_owned())].into(),
+        memory_bytes: LIMITS.memory_bytes,
+        timeout: BUILD_TIMEOUT,
+    };
+    let build = pool.build(request).await?;
+    Ok(Code { key: key_of(&build.image.bytes), image: build.image })
+}
+
+/// Two images of one content are one image.
+fn key_of(image: &Bytes) -> Arc<str> {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(image).iter().fold(String::new(), |key, byte| key + &format!("{byte:02x}")).into()
+}
+
+pub(super) fn attempt(code: &Code, event: &str) -> Attempt {
+    Attempt {
+        code: code.clone(),
+        event: Bytes::copy_from_slice(event.as_bytes()),
+        context: AttemptContext {
+            aws_request_id: "inv_attack".to_owned(),
+            function_name: "attack".to_owned(),
+            function_version: "1".to_owned(),
+            invoked_function_arn: "arn:aws:lambda:local:000000000000:function:attack:1".to_owned(),
+            memory_limit_in_mb: (LIMITS.memory_bytes >> 20).to_string(),
+            tenant_id: "mallory".to_owned(),
+            log_group_name: "/sublet/mallory/attack".to_owned(),
+            log_stream_name: "1".to_owned(),
+            traceparent: None,
+        },
+        limits: LIMITS,
+        environment: Vec::new(),
+        egress: None,
+        cordon: Cordon::Shared,
+        seed: 1,
+        alone: false,
+    }
+}
