@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use sublet_model::event::SOURCE_SUBLET;
-use sublet_model::{Envelope, Error, ErrorKind, EventId, EventInput, QueueId, TenantId, Timestamp, limit, nests_deeper_than};
+use sublet_model::{
+    Envelope, Error, ErrorKind, EventId, EventInput, QueueId, TenantId, Timestamp, limit, nests_deeper_than,
+};
 use sublet_pattern::EventView;
 use sublet_store::{EventStatus, NewEvent, NewMessage, Published, RejectReason, TenantStatus, Work};
 

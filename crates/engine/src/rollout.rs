@@ -110,7 +110,7 @@ impl Core {
         let used: Vec<Name> = live.layers.iter().map(|(name, _)| name.clone()).collect();
         let built = async {
             let layers = self.layers_for(&tenant.spec.wrappers, &used, pinned).await?;
-            self.build_version(&live.config, Source::stored(&live, package), layers).await
+            self.build_version(of.tenant, &live.config, Source::stored(&live, package), layers).await
         };
         match built.await {
             Ok(new) => Ok(Ok(new)),

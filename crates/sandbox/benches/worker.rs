@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use sublet_model::Outcome;
+use sublet_model::{EgressPolicy, EgressRule, Outcome, TenantId};
+use sublet_sandbox::egress::{Admission, Gateway, GatewayParts};
 use sublet_sandbox::pool::{Pool, PoolConfig};
 use sublet_sandbox::wasm::{Initializer, LoadedImage, Runner, Task, compile_engine, seal_image};
 use sublet_sandbox::{Attempt, AttemptContext, BuildRequest, Code, Cordon, ImageKind, Limits, Sandbox, SourceFile};
@@ -49,6 +50,9 @@ fn main() {
         beside_a_loop(&pool, &todo, &endless, &effort).await;
         after_a_kill(&pool, &todo, &effort).await;
         builds(&pool, &effort).await;
+        builds_of_a_bundle(&pool, &effort).await;
+        resident(&pool).await;
+        fetches(&pool, &effort).await;
         pool.shutdown(Duration::from_secs(1)).await;
     });
 }
@@ -207,6 +211,164 @@ async fn builds(pool: &Pool, effort: &Effort) {
     let p90 = quantile(&mut times, 0.9);
     line("build of a small function, p50", median(&mut times), "ms", "the bar of a deploy", 25.0, Some(1.0));
     line("build of a small function, p90", p90, "ms", "the bar of a deploy", 25.0, None);
+}
+
+/// A bundle as esbuild makes them: many small functions and tables in one file.
+fn bundle(bytes: usize, number: usize) -> String {
+    let mut source = format!("{TODO}\n// {number}\n");
+    let mut index = 0;
+    while source.len() < bytes {
+        source += &format!(
+            "var table{index} = {{ name: \"entry {index}\", codes: [{index}, 2, 3], nested: {{ on: true }} }};\n\
+             function step{index}(value, options = {{}}) {{\n  const found = table{index}.codes.map((code) => code * value);\n  \
+             if (options.strict && found.length === 0) throw new TypeError(`no code for ${{value}}`);\n  \
+             return {{ ...options, found, name: table{index}.name }};\n}}\n"
+        );
+        index += 1;
+    }
+    source
+}
+
+async fn builds_of_a_bundle(pool: &Pool, effort: &Effort) {
+    const BYTES: usize = 100 << 10;
+    let mut times = Vec::new();
+    for number in 0..effort.kills {
+        let source = bundle(BYTES, number);
+        let started = Instant::now();
+        build(pool, &source).await;
+        times.push(micros(started.elapsed()) / 1000.0);
+        // As deploys come in practice: with the next builder ready.
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    line("build of a 100 KB bundle, p50", median(&mut times), "ms", "the bar of a deploy", 50.0, Some(1.0));
+}
+
+/// What one more attempt under way takes: all slots of the worker wait at once.
+async fn resident(pool: &Pool) {
+    const WAITS: &str = "
+        export const handler = async (event) => {
+            const item = { ...event.detail, tags: ['a', 'b'], at: new Date() };
+            await new Promise((resolve) => setTimeout(resolve, 1500));
+            return item;
+        };";
+    let code = build(pool, WAITS).await;
+    let worker = pool.worker_pids()[0];
+    run(pool, &code).await;
+    let before = resident_bytes(worker);
+    let mut attempts: Vec<_> = (0..IN_FLIGHT).map(|_| Box::pin(run(pool, &code))).collect();
+    for attempt in &mut attempts {
+        assert!(futures::poll!(attempt).is_pending());
+    }
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    let during = resident_bytes(worker);
+    for outcome in futures::future::join_all(attempts).await {
+        assert_eq!(outcome, Outcome::Succeeded);
+    }
+    let each = during.saturating_sub(before) as f64 / IN_FLIGHT as f64 / 1e6;
+    let of_worker = during as f64 / IN_FLIGHT as f64 / 1e6;
+    line(
+        "worker's resident memory, one more of 64 attempts",
+        each,
+        "MB",
+        "the whole worker by attempt",
+        of_worker,
+        None,
+    );
+    line("worker's resident memory by attempt, 64 at once", of_worker, "MB", "the bar", 4.0, Some(1.0));
+}
+
+fn resident_bytes(pid: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).expect("a process");
+    let pages: u64 = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("resident pages");
+    pages * 4096
+}
+
+/// What a fetch through the gateway to a server on this machine adds to an attempt's CPU, here and in the worker; the
+/// server's own left out.
+async fn fetches(pool: &Pool, effort: &Effort) {
+    let server = LocalServer::start();
+    let url = format!("http://{}/", server.address);
+    let fetching = build(pool, &format!("export const handler = async () => (await fetch(`{url}`)).text();")).await;
+    let silent = build(pool, "export const handler = async () => 'hello';").await;
+    let gateway = Gateway::with(GatewayParts { insecure_allow: vec![server.address], ..GatewayParts::default() });
+    let rules: std::sync::Arc<[EgressRule]> = vec![url.parse::<EgressRule>().expect("a rule")].into();
+    let policy = EgressPolicy { wish: rules.clone(), ceiling: rules };
+    let worker = pool.worker_pids()[0];
+    let count = (effort.attempts / 32).max(4);
+    let (mut with, mut without, mut plain) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..effort.rounds {
+        for (code, figures) in [(&fetching, &mut with), (&silent, &mut without)] {
+            let before = cpu_of(0) + cpu_of(worker) - server.cpu();
+            for _ in 0..count {
+                let admission = Admission {
+                    tenant: TenantId::from_raw(1),
+                    policy: policy.clone(),
+                    placeholders: Vec::new().into(),
+                };
+                let attempt = Attempt { egress: Some(gateway.admit(admission)), ..attempt(code) };
+                let report = pool.run(attempt).await.unwrap_or_else(|error| panic!("{error}"));
+                assert_eq!(report.result.as_deref(), Some(&b"\"hello\""[..]), "{report:?}");
+            }
+            figures.push(micros(cpu_of(0) + cpu_of(worker) - server.cpu() - before) / count as f64 / 1000.0);
+        }
+        let before = cpu_of(0) - server.cpu();
+        for _ in 0..count {
+            plain_get(server.address);
+        }
+        plain.push(micros(cpu_of(0) - server.cpu() - before) / count as f64 / 1000.0);
+    }
+    let adds = median(&mut with) - median(&mut without);
+    let plain = median(&mut plain);
+    println!(
+        "{}",
+        json!({"bench": "fetch through the gateway, what it adds (CPU)", "value": adds, "unit": "ms",
+               "yardstick": "a bare GET on a connection of its own", "yardstick_value": plain, "ratio": adds / plain,
+               "bar": 0.5, "bar_on": "value"})
+    );
+}
+
+fn plain_get(address: std::net::SocketAddr) {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).expect("the server listens");
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("it reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("it answers");
+    assert!(answer.ends_with(b"hello"));
+}
+
+/// Says hello to whoever asks, on a thread that knows its own CPU time.
+struct LocalServer {
+    address: std::net::SocketAddr,
+    cpu_ns: std::sync::Arc<std::sync::atomic::AtomicU64>,
+}
+
+impl LocalServer {
+    fn start() -> LocalServer {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let cpu_ns = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+        let told = cpu_ns.clone();
+        // Ends with the process.
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { continue };
+                let mut head = [0; 4096];
+                let _ = stream.read(&mut head);
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello";
+                let _ = stream.write_all(answer);
+                drop(stream);
+                let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+                let ns = now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs();
+                told.store(ns, std::sync::atomic::Ordering::Relaxed);
+            }
+        });
+        LocalServer { address, cpu_ns }
+    }
+
+    fn cpu(&self) -> Duration {
+        Duration::from_nanos(self.cpu_ns.load(std::sync::atomic::Ordering::Relaxed))
+    }
 }
 
 /// Attempts in this process, without a wall.

@@ -192,7 +192,7 @@ struct QuotaView {
 }
 
 impl TenantView {
-    fn of(record: &TenantRecord, engine: &Engine) -> TenantView {
+    pub(crate) fn of(record: &TenantRecord, engine: &Engine) -> TenantView {
         let Quota { floor, ceiling, weight, backlog, invoke_slots, invoke_reserved } = record.spec.quota;
         TenantView {
             id: record.id.to_string(),

@@ -46,6 +46,13 @@ pub struct TenantSpec {
     pub wrappers: Vec<Name>,
 }
 
+impl TenantSpec {
+    /// Where its attempts run, `usual` being what the configuration says for all.
+    pub fn isolation_or(&self, usual: Isolation) -> Isolation {
+        if self.suspicion.is_some() { Isolation::Dedicated } else { self.isolation.unwrap_or(usual) }
+    }
+}
+
 impl Default for TenantSpec {
     /// Active, with everything by default.
     fn default() -> TenantSpec {

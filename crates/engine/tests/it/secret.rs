@@ -334,7 +334,7 @@ struct Sending;
 #[async_trait]
 impl Sandbox for Sending {
     async fn build(&self, request: BuildRequest) -> Result<Build, BuildError> {
-        let image = Image { bytes: request.files[0].content.clone() };
+        let image = Image { kind: ImageKind::Snapshot, bytes: request.files[0].content.clone() };
         Ok(Build { image, engine_hash: "sending".to_owned(), log: Bytes::new() })
     }
 
@@ -361,6 +361,7 @@ impl Sandbox for Sending {
             log: Bytes::new(),
             usage: Usage::default(),
             fetches: egress.records(),
+            crash: None,
         })
     }
 

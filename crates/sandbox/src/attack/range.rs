@@ -117,6 +117,7 @@ pub(super) async fn build_files(pool: &Pool, files: Vec<SourceFile>) -> Result<C
         layers: Vec::new(),
         handler: ("index".into(), "handler".into()),
         environment: [("GREETING".to_owned(), "hello".to_owned())].into(),
+        secret_names: Vec::new(),
         memory_bytes: LIMITS.memory_bytes,
         timeout: BUILD_TIMEOUT,
     };

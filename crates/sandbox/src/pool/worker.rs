@@ -281,9 +281,7 @@ impl Worker {
             | FromWorker::Ready { .. }
             | FromWorker::Built(_)
             | FromWorker::Compiled { .. }
-            | FromWorker::Refused(_) => {
-                Err(ConnectionError::Unexpected("a message out of turn"))
-            }
+            | FromWorker::Refused(_) => Err(ConnectionError::Unexpected("a message out of turn")),
         }
     }
 

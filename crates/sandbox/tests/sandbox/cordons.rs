@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use sublet_jail::hostile_calls;
 use sublet_model::{Outcome, TenantId};
 use sublet_sandbox::pool::{Pool, PoolConfig};
 use sublet_sandbox::{Attempt, Code, Cordon, Crash, Sandbox, Unavailable};
@@ -12,7 +13,7 @@ use crate::support::{attempt, config, function, pool, result, run, start};
 
 const ECHO: &str = "export const handler = (event) => event;";
 const LOOP: &str = "export const handler = () => { for (;;) {} };";
-const PID: &str = r#"{"play":"pid"}"#;
+const PID: &str = r#"{"play":"process-environment"}"#;
 
 fn tenant(number: i64) -> TenantId {
     TenantId::from_raw(number)
@@ -25,7 +26,7 @@ fn within(number: i64, code: &Code, event: &str) -> Attempt {
 /// The process that an attempt ran in.
 async fn pid_of(pool: &Pool, attempt: Attempt) -> u32 {
     let report = pool.run(attempt).await.unwrap();
-    u32::try_from(result(&report).as_u64().unwrap()).unwrap()
+    u32::try_from(result(&report)["pid"].as_u64().unwrap()).unwrap()
 }
 
 #[tokio::test]
@@ -122,18 +123,19 @@ async fn the_death_of_a_tenants_process_is_no_matter_to_others() {
 async fn a_report_of_a_crash_tells_how_it_looked() {
     let pool = pool().await;
     let echo = function(&pool, ECHO).await;
-    let play = |name: &str| json!({ "play": name, "server": std::process::id() }).to_string();
+    let play = |what: Value| json!({ "play": what, "server": std::process::id() }).to_string();
+    let socket = hostile_calls().position(|call| call.promise == "makes no internet socket").unwrap();
     for (name, crash) in [
-        ("abort", Crash::Death),
-        ("make a socket", Crash::ForbiddenCall),
-        ("noise", Crash::Breach),
-        ("a result that is not JSON", Crash::Breach),
+        (json!("process-aborts"), Crash::Death),
+        (json!(socket), Crash::ForbiddenCall),
+        (json!("lie-noise"), Crash::Breach),
+        (json!("lie-result-no-json"), Crash::Breach),
     ] {
-        let report = run(&pool, &echo, &play(name)).await;
+        let report = run(&pool, &echo, &play(name.clone())).await;
         assert_eq!((report.outcome, report.crash), (Outcome::Crashed, Some(crash)), "{name}");
-        let report = pool.run(within(1, &echo, &play(name))).await.unwrap();
+        let report = pool.run(within(1, &echo, &play(name.clone()))).await.unwrap();
         assert_eq!((report.outcome, report.crash), (Outcome::Crashed, Some(crash)), "{name}, in a cordon");
     }
     let report = run(&pool, &echo, "{}").await;
-    assert_eq!((result(&report), report.crash), (Value::from(json!({})), None));
+    assert_eq!((result(&report), report.crash), (json!({}), None));
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
-use sublet_sandbox::egress::{Egress, FetchHead, FetchPart, FetchRecord, FetchRequest};
+use sublet_sandbox::egress::{Egress, EgressUsage, FetchHead, FetchPart, FetchRecord, FetchRequest};
 use sublet_sandbox::pool::Pool;
 use sublet_sandbox::{Code, Sandbox, SourceFile};
 use tokio::sync::{Notify, mpsc};
@@ -99,6 +99,10 @@ impl Egress for Gateway {
 
     fn records(&self) -> Vec<FetchRecord> {
         Vec::new()
+    }
+
+    fn used(&self) -> EgressUsage {
+        EgressUsage::default()
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use sublet_model::clock::{Clock, SystemClock};
 use sublet_model::{Outcome, TenantId};
 use sublet_sandbox::pool::{Pool, PoolConfig};
 use sublet_sandbox::{
@@ -87,7 +88,7 @@ async fn a_program_finds_its_arguments_variables_clocks_and_randomness_and_nothi
     assert_ne!(result(&first), result(&second));
     assert_eq!(result(&first).as_str().unwrap().len(), 32);
 
-    let now_ms = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let now_ms = u128::try_from(SystemClock.now().millis()).unwrap();
     let clocks = result(&probe(&pool, &code, "clocks").await);
     let told_ms = u128::from(clocks["real"].as_u64().unwrap()) / 1_000_000;
     assert!(told_ms.abs_diff(now_ms) < 60_000, "{clocks}, and it is {now_ms}");

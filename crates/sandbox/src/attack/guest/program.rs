@@ -170,10 +170,6 @@ impl Program {
         Program { times, ..self }
     }
 
-    pub(super) const fn on(self, event: &'static str) -> Program {
-        Program { event, ..self }
-    }
-
     /// The whole module in place of the handler's body.
     pub(super) const fn module(self) -> Program {
         match self.package {

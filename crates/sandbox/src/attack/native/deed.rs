@@ -188,7 +188,8 @@ fn inventory() -> Vec<u8> {
             sockets.push(fd);
         }
     }
-    let found = json!({ "environment": environment, "descriptors": descriptors, "sockets": sockets });
+    let pid = std::process::id();
+    let found = json!({ "pid": pid, "environment": environment, "descriptors": descriptors, "sockets": sockets });
     serde_json::to_vec(&found).unwrap_or_default()
 }
 
