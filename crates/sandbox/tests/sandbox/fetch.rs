@@ -74,8 +74,10 @@ impl Egress for Gateway {
                 vec![head(&request, 200), chunk(*b"a\xC3"), chunk(*b"\xA9"), chunk(*b"c"), FetchPart::End]
             }
             "/204" => vec![head(&request, 204), FetchPart::End],
-            "/fail" => vec![FetchPart::Failed("not in the list".into())],
-            "/cut" => vec![head(&request, 200), chunk("x"), FetchPart::Failed("the connection broke".into())],
+            "/fail" => vec![FetchPart::Failed("fetch refused: not in the list".into())],
+            "/cut" => {
+                vec![head(&request, 200), chunk("x"), FetchPart::Failed("fetch failed: the connection broke".into())]
+            }
             "/aborted" => {
                 while self.ended.load(Ordering::SeqCst) < 4 {
                     self.end.notified().await;

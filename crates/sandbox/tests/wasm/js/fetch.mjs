@@ -60,7 +60,7 @@ test("no body where there is none", async () => {
 
 test("what fails says why", async () => {
   const refused = await rejects("TypeError", fetch("http://gateway/fail"));
-  equal(refused.message, "fetch failed: not in the list");
+  equal(refused.message, "fetch refused: not in the list");
   const cut = await fetch("http://gateway/cut");
   const lost = await rejects("TypeError", cut.text());
   equal(lost.message, "fetch failed: the connection broke");

@@ -56,7 +56,8 @@ function startFetch(state, body, settle) {
         if (stream?.state === "readable") closeReadable(stream);
         break;
       case FETCH_FAILED:
-        fail(fetchFailed(utf8Text(payload)));
+        // The gateway's words say already whether the request was refused or failed.
+        fail(new TypeError(utf8Text(payload)));
         break;
     }
   });
