@@ -503,45 +503,50 @@ static void drop_input(char *buffer, size_t length)
 #define SMALL_BLOCK_BYTES 504
 #define WASM_PAGE_BYTES 65536
 
-/* Wipes what lies free behind the last block: an image is kept as its difference from the base's, also where nothing is. */
-static void wipe_rest(void)
-{
-    size_t end = __builtin_wasm_memory_size(0) * WASM_PAGE_BYTES;
-    char *rest = malloc(WASM_PAGE_BYTES);
-    free(rest);
-    if (!rest || (size_t)rest + WASM_PAGE_BYTES >= end)
-        return;
-    size_t room = end - (size_t)rest - WASM_PAGE_BYTES;
-    rest = malloc(room);
-    if (rest)
-        memset(rest, 0, room);
-    free(rest);
-}
+/* As many as fill the memory that the engine asks for. */
+#define LARGE_BLOCKS_MAX 64
 
-/* Called once, when the prelude is evaluated: fills the holes that this left, for ever, and begins a new arena for each
- * size of block. What a package and an attempt allocate then lies together, so that an attempt touches (and so copies)
- * half as many pages. */
+/* Called once, when the prelude is evaluated. Its evaluation leaves holes all over the heap: the small ones are filled, for
+ * ever, and a new arena is begun for each size of block. What a package and an attempt allocate then lies together, so
+ * that an attempt touches (and so copies) half as many pages. What stays free is wiped: an image is kept as its difference
+ * from the base's, also where nothing is. */
 static void pack_heap(void)
 {
-    char *top = malloc(4 * WASM_PAGE_BYTES);
-    if (!top)
-        return;
-    free(top);
-    for (size_t size = WASM_PAGE_BYTES; size >= 16; size = size > 1024 ? size / 2 : size - 8) {
+    char *large[LARGE_BLOCKS_MAX];
+    size_t count = 0, end = __builtin_wasm_memory_size(0) * WASM_PAGE_BYTES;
+    char *last = NULL;
+    /* Holds whatever is large and free, but for the last two pages, so that the memory does not grow. */
+    while (count < LARGE_BLOCKS_MAX && (size_t)last + 3 * WASM_PAGE_BYTES < end) {
+        char *block = malloc(WASM_PAGE_BYTES);
+        if (!block)
+            break;
+        memset(block, 0, WASM_PAGE_BYTES);
+        large[count++] = block;
+        if (block > last)
+            last = block;
+    }
+    /* Then what comes from before the end is a small hole. */
+    for (size_t size = WASM_PAGE_BYTES / 2; size >= 16; size = size > 1024 ? size / 2 : size - 8) {
         char *block = malloc(size);
-        for (; block && block < top; block = malloc(size))
+        for (; block && block < last; block = malloc(size))
             memset(block, 0, size);
         free(block);
     }
+    for (size_t i = 0; i < count; i++)
+        free(large[i]);
     for (size_t size = 8; size <= SMALL_BLOCK_BYTES; size += 8) {
-        char *block;
-        do {
-            block = js_malloc(context, size);
-            if (block)
-                memset(block, 0, size);
-        } while (block && block < top);
+        bool is_new = false;
+        while (!is_new) {
+            char *block = js_malloc(context, size);
+            if (!block)
+                return;
+            memset(block, 0, size);
+            is_new = block > last;
+            /* A little more than the blocks, for what malloc keeps between them. */
+            for (size_t i = 0; i < count && !is_new; i++)
+                is_new = block >= large[i] && block < large[i] + WASM_PAGE_BYTES + 16;
+        }
     }
-    wipe_rest();
 }
 
 /* --- what the host calls ----------------------------------------------------------------------------------------- */
