@@ -52,13 +52,20 @@ pub struct Missing(pub String);
 pub struct Resolver<T> {
     tree: T,
     layers: Vec<String>,
+    /// Of the layers, those whose files are found by their own files alone.
+    hidden: Vec<String>,
     manifests: RefCell<HashMap<String, Option<Arc<Manifest>>>>,
 }
 
 impl<T: Tree> Resolver<T> {
     /// `layers`: names that specifiers may begin with, before any package of that name.
     pub fn new(tree: T, layers: Vec<String>) -> Resolver<T> {
-        Resolver { tree, layers, manifests: RefCell::default() }
+        Resolver { tree, layers, hidden: Vec::new(), manifests: RefCell::default() }
+    }
+
+    /// With layers whose files nobody finds but they themselves.
+    pub fn hiding(self, hidden: Vec<String>) -> Resolver<T> {
+        Resolver { hidden, ..self }
     }
 
     pub fn tree(&self) -> &T {
@@ -67,18 +74,32 @@ impl<T: Tree> Resolver<T> {
 
     /// The key of the handler's module, named without its ending or with it.
     pub fn handler(&self, module: &str) -> Option<String> {
-        self.file_or_folder(&join("", module)).filter(|key| !key.ends_with(".json"))
+        self.file_or_folder(&join("", module)).filter(|key| !key.ends_with(".json") && !self.is_hidden("", key))
+    }
+
+    /// The key of a layer's own module, named without its ending or with it.
+    pub fn in_layer(&self, layer: &str, module: &str) -> Option<String> {
+        let folder = format!("{LAYER_ROOT}/{layer}");
+        let found = self.file_or_folder(&join(&folder, module)).filter(|key| !key.ends_with(".json"));
+        found.filter(|key| layer_folder(key) == Some(folder.as_str()))
+    }
+
+    /// Whether `key` is a hidden layer's and `base`, which asks for it, is not.
+    fn is_hidden(&self, base: &str, key: &str) -> bool {
+        let Some(folder) = layer_folder(key) else { return false };
+        let name = &folder[LAYER_ROOT.len() + 1..];
+        self.hidden.iter().any(|hidden| hidden == name) && layer_folder(base) != Some(folder)
     }
 
     /// Errors: what to tell the author.
     pub fn resolve(&self, base: &str, specifier: &str, importer: Importer) -> Result<String, Missing> {
         self.find(base, specifier, importer, 0).and_then(|found| match found {
-            Some(key) => Ok(key),
-            None if specifier.starts_with("node:") || is_node_builtin(specifier) => {
+            Some(key) if !self.is_hidden(base, &key) => Ok(key),
+            _ if specifier.starts_with("node:") || is_node_builtin(specifier) => {
                 let name = specifier.strip_prefix("node:").unwrap_or(specifier);
                 Err(Missing(format!("node:{name} is not available in this runtime; see docs/runtime-js.md")))
             }
-            None => Err(Missing(format!("cannot find module '{specifier}'"))),
+            _ => Err(Missing(format!("cannot find module '{specifier}'"))),
         })
     }
 
@@ -115,8 +136,9 @@ impl<T: Tree> Resolver<T> {
             return self.internal(base, specifier, importer, depth);
         }
         let Some((name, subpath)) = split(specifier) else { return Ok(None) };
-        if self.layers.iter().any(|layer| layer == name) {
-            let folder = format!("{LAYER_ROOT}/{name}");
+        let folder = format!("{LAYER_ROOT}/{name}");
+        // A hidden one's name is free for a package of the tenant's.
+        if self.layers.iter().any(|layer| layer == name) && !self.is_hidden(base, &format!("{folder}/")) {
             return self.in_package(&folder, name, subpath, importer);
         }
         if let Some((folder, manifest)) = self.scope(base)
@@ -131,7 +153,9 @@ impl<T: Tree> Resolver<T> {
         loop {
             if folder != "node_modules" && !folder.ends_with("/node_modules") {
                 let place = join(folder, &format!("node_modules/{name}"));
-                let real = self.tree.link(&place).unwrap_or(place);
+                // Links are the tenant's, and a layer does not follow them.
+                let linked = if top.is_empty() { self.tree.link(&place) } else { None };
+                let real = linked.unwrap_or(place);
                 if let Some(found) = self.in_package(&real, name, subpath, importer)? {
                     return Ok(Some(found));
                 }
@@ -409,6 +433,20 @@ mod tests {
         );
         assert_eq!(missing("a.js", ""), "cannot find module ''");
         assert!(found.resolve("/opt/helper/index.js", "other", Importer::Import).is_ok());
+        let found = found.hiding(vec!["helper".to_owned()]);
+        for (base, specifier) in [
+            ("index.ts", "helper"),
+            ("index.ts", "/opt/helper/index.js"),
+            ("index.ts", "file:///opt/helper/index.js"),
+            ("/opt/other/index.js", "../helper/index.js"),
+            ("/opt/other/index.js", "helper"),
+        ] {
+            assert!(found.resolve(base, specifier, Importer::Import).is_err(), "{base} {specifier}");
+        }
+        assert!(found.resolve("/opt/helper/index.js", "helper", Importer::Import).is_ok());
+        assert_eq!(found.handler("/opt/helper/index"), None);
+        assert_eq!(found.in_layer("helper", "index").as_deref(), Some("/opt/helper/index.js"));
+        assert_eq!(found.in_layer("helper", "../other/index"), None);
     }
 
     #[test]

@@ -53,6 +53,7 @@ pub(super) const PRELUDE: &str = concat!(
     include_str!("prelude/node/intl_pattern.js"),
     include_str!("prelude/node/intl.js"),
     include_str!("prelude/modules.js"),
+    include_str!("prelude/wrapper.js"),
     include_str!("prelude/hooks.js"),
     "})"
 );

@@ -15,6 +15,7 @@ mod secret;
 mod support;
 mod typescript;
 mod webapi;
+mod wrappers;
 mod zones;
 
 use sublet_model::Outcome;

@@ -9,7 +9,7 @@ use sublet_bundle::{
 };
 
 use super::call::{Answer, CallContext, CallError};
-use crate::BuildRequest;
+use crate::{BuildRequest, SourceFile};
 
 const RESOLVE: i32 = 120;
 const FILE: i32 = 121;
@@ -26,6 +26,8 @@ pub(in crate::wasm) struct Files {
     loaded: BTreeMap<String, Module>,
     /// Bytes that are left for source maps.
     map_room: usize,
+    /// The layers that are wrappers, with what their manifests say: `file.export`.
+    wrappers: Vec<(String, String)>,
 }
 
 /// What was brought in, as the prelude reads it.
@@ -49,8 +51,12 @@ impl Files {
             }
         }
         let layers = request.layers.iter().map(|(name, _)| name.clone()).collect();
+        let wrappers: Vec<(String, String)> =
+            request.layers.iter().filter_map(|(name, files)| Some((name.clone(), wrapper_of(files)?))).collect();
+        let hidden = wrappers.iter().map(|(name, _)| name.clone()).collect();
         Files {
-            resolver: Resolver::new(Package::new(files), layers),
+            resolver: Resolver::new(Package::new(files), layers).hiding(hidden),
+            wrappers,
             loaded: BTreeMap::new(),
             map_room: MAPS_BYTES_MAX,
         }
@@ -59,6 +65,17 @@ impl Files {
     /// The key of the handler's module.
     pub(in crate::wasm) fn handler(&self, path: &str) -> Option<String> {
         self.resolver.handler(path)
+    }
+
+    /// The wrappers among the layers: name, key of the module, export. Errors: the name of one without such a module, and
+    /// what it says.
+    pub(in crate::wasm) fn wrappers(&self) -> Result<Vec<(&str, String, &str)>, (&str, &str)> {
+        let found = self.wrappers.iter().map(|(layer, wrapper)| {
+            let (module, export) = wrapper.rsplit_once('.').unwrap_or((wrapper, ""));
+            let key = self.resolver.in_layer(layer, module).ok_or((layer.as_str(), wrapper.as_str()))?;
+            Ok((layer.as_str(), key, export))
+        });
+        found.collect()
     }
 
     /// `+key`, or `-place` (where it is known), a zero and why not.
@@ -113,6 +130,15 @@ impl Files {
         let late = Late { files: files.collect(), links: links.collect() };
         serde_json::to_vec(&late).map_err(|error| CallError::new("Error", error.to_string()))
     }
+}
+
+/// What a layer's `sublet.json` says, or its `package.json` under `sublet`.
+fn wrapper_of(files: &[SourceFile]) -> Option<String> {
+    let json_of = |path: &str| -> Option<serde_json::Value> {
+        serde_json::from_slice(&files.iter().find(|file| file.path == path)?.content).ok()
+    };
+    let manifest = json_of("sublet.json").or_else(|| json_of("package.json")?.get("sublet").cloned())?;
+    Some(manifest.get("wrapper")?.as_str()?.to_owned())
 }
 
 fn letter(kind: ModuleKind) -> char {

@@ -1,6 +1,6 @@
 // From whatever was thrown to Lambda's error object, with the tenant's own files and lines.
 const FRAMES_MAX = 50;
-// What the prelude knows of an error beyond the error itself: { type, frame }.
+// What the prelude knows of an error beyond the error itself: { type, frame, layer }.
 const details = new WeakMap();
 // While the package is evaluated, a message starts with the place of the mistake.
 let building = true;
@@ -47,6 +47,7 @@ function describe(error) {
     while (endsWith(frames[own], "(native)")) own++;
     message = `${placeOf(frames[own])}: ${message}`;
   }
+  if (known?.layer !== undefined) message = `layer ${known.layer}: ${message}`;
   // Null prototypes: `toJSON` put on Object.prototype or Array.prototype must not speak for us.
   return stringify({ __proto__: null, errorType: type, errorMessage: message, stackTrace: plain(frames) });
 }

@@ -5,12 +5,14 @@ let handler, env, secretRead;
 globalThis.global = globalThis;
 defineProperty(globalThis, "global", { enumerable: false });
 
-// { layers, environment, secret_names, handler: [key, export] } → nothing, with the handler found and its module evaluated.
+// { layers, wrappers, environment, secret_names, handler: [key, export] } → nothing, with the handler found and its module evaluated.
 async function build(request) {
   for (let i = 0; i < request.layers.length; i++) layers[request.layers[i]] = true;
   env = request.environment;
   for (let i = 0; i < request.secret_names.length; i++) withhold(request.secret_names[i]);
   node.process.env = env;
+
+  const loaded = await loadWrappers(request.wrappers);
 
   const [key, name] = request.handler;
   const namespace = await evaluate(key);
@@ -25,7 +27,7 @@ async function build(request) {
   }
   // Also where the code caught it.
   if (secretRead !== undefined) throw secretRead;
-  handler = found;
+  handler = wrapHandler(loaded, found);
   bringInLate();
   building = false;
   builtUs = host.micros();

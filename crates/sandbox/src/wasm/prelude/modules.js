@@ -62,7 +62,7 @@ function locate(how, base, specifier) {
   if (own !== undefined) return own;
   if (!building) {
     const known = links[base]?.[how + specifier] ?? guess(base, specifier);
-    if (known !== undefined) return known;
+    if (known !== undefined && !isHidden(base, known)) return known;
     throw missing(`cannot find module '${specifier}': it is not in the package, or nothing named it when the package was deployed`);
   }
   const answer = host.ask(RESOLVE, `${how}${base}\0${specifier}`);
@@ -92,7 +92,7 @@ function missing(message, place) {
 
 // For `import`, of both kinds.
 function resolve(base, specifier) {
-  return base === "" || startsWith(base, "sublet:") ? specifier : locate("i", base, specifier);
+  return base === "" || (startsWith(base, "sublet:") && !(base in kinds)) ? specifier : locate("i", base, specifier);
 }
 
 // What the file is; brings it in.
@@ -152,11 +152,12 @@ async function evaluate(key) {
 }
 
 function requireKey(key) {
-  if (key in modules) return modules[key].exports;
+  const table = modulesFor(key);
+  if (key in table) return table[key].exports;
   if (startsWith(key, "node:")) return (builtin[key] ??= { exports: builtins[slice(key, 5)]() }).exports;
   const kind = kindOf(key);
   if (kind === ESM) return requireEsModule(key);
-  const module = modules[key] = { id: key, path: directoryOf(key), filename: key, loaded: false, exports: {}, children: [], paths: [] };
+  const module = table[key] = { id: key, path: directoryOf(key), filename: key, loaded: false, exports: {}, children: [], paths: [] };
   try {
     const text = takeText(key);
     if (kind === JSON_FILE) module.exports = parseJson(key, text);
@@ -166,7 +167,7 @@ function requireKey(key) {
       apply(script, module.exports, [module.exports, module.require, module, key, module.path]);
     }
   } catch (error) {
-    delete modules[key];
+    delete table[key];
     throw error;
   }
   module.loaded = true;
@@ -191,7 +192,7 @@ function requireFrom(base) {
   const find = (specifier) => locate("r", base, GlobalString(specifier));
   const require = (specifier) => requireKey(find(specifier));
   require.resolve = find;
-  require.cache = modules;
+  require.cache = modulesFor(base);
   require.main = undefined;
   return require;
 }
