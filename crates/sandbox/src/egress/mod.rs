@@ -96,5 +96,9 @@ pub trait Egress: Send + Sync + 'static {
     fn records(&self) -> Vec<FetchRecord>;
 
     /// All of its calls in numbers, those without a record too.
-    fn used(&self) -> EgressUsage;
+    fn used(&self) -> EgressUsage {
+        let records = self.records();
+        let bytes = records.iter().map(|record| record.bytes_out + record.bytes_in).sum();
+        EgressUsage { calls: records.len() as u64, bytes }
+    }
 }

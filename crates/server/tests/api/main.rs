@@ -9,6 +9,7 @@ mod authorisation;
 mod delivering;
 mod deploying;
 mod document;
+mod egress;
 mod harness;
 mod key;
 mod patterns;

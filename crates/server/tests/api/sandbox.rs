@@ -2,7 +2,8 @@
 //!
 //! Code: text that contains `cannot load` is rejected at deploy; anything else becomes the image as it is. An attempt of
 //! code that contains `broken` throws; otherwise the word at `do`, in the event itself or in its `detail`, decides:
-//! `throw`, `loop` (times out), `wait` (until [`Script::release`]), and anything else returns `{"code", "echo"}`.
+//! `throw`, `loop` (times out), `wait` (until [`Script::release`]), `fetch` (asks for the event's `url`), and anything else
+//! returns `{"code", "echo"}`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,7 +14,7 @@ use sublet_model::{Outcome, Usage};
 use sublet_sandbox::{
     Attempt, Build, BuildError, BuildRequest, Failure, Image, ImageKind, Report, Sandbox, Unavailable,
 };
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 pub(crate) struct Script {
     released: watch::Sender<bool>,
@@ -44,6 +45,14 @@ fn failure(error_type: &str, message: &str) -> Failure {
     }
 }
 
+/// What comes of it is in the attempt's records.
+async fn ask(attempt: &Attempt, event: &Value) {
+    let request = json!({"method": "GET", "url": event["url"], "headers": []});
+    let (sender, mut parts) = mpsc::channel(1);
+    let asked = attempt.egress.as_ref().unwrap().fetch(serde_json::from_value(request).unwrap(), sender);
+    futures::future::join(asked, async { while parts.recv().await.is_some() {} }).await;
+}
+
 #[async_trait]
 impl Sandbox for Script {
     async fn build(&self, request: BuildRequest) -> Result<Build, BuildError> {
@@ -63,6 +72,9 @@ impl Sandbox for Script {
             "throw" => (Outcome::Failed, None, Some(failure("TypeError", "x is not a function"))),
             "loop" => (Outcome::TimedOut, None, Some(failure("Sandbox.Timedout", "timed out after 3s"))),
             _ => {
+                if script == "fetch" {
+                    ask(&attempt, &event).await;
+                }
                 if script == "wait" {
                     let mut released = self.released.subscribe();
                     released.wait_for(|released| *released).await.map_err(|_| Unavailable::Draining)?;
@@ -77,7 +89,8 @@ impl Sandbox for Script {
             memory_limit_bytes: attempt.limits.memory_bytes,
             bytes_in: attempt.event.len() as u64,
             bytes_out: 10,
-            ..Usage::default()
+            fetches: attempt.egress.as_ref().map_or(0, |egress| egress.used().calls),
+            egress_bytes: attempt.egress.as_ref().map_or(0, |egress| egress.used().bytes),
         };
         Ok(Report {
             outcome,
@@ -85,7 +98,7 @@ impl Sandbox for Script {
             failure,
             log: Bytes::from_static(b"hello from the handler\n"),
             usage,
-            fetches: Vec::new(),
+            fetches: attempt.egress.map(|egress| egress.records()).unwrap_or_default(),
             crash: None,
         })
     }

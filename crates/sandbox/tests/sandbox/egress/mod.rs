@@ -2,6 +2,7 @@
 
 mod address;
 mod answer;
+mod attempts;
 mod limits;
 mod redirects;
 mod requests;

@@ -1,0 +1,68 @@
+//! The gateway behind real workers: `fetch` in tenants' code, with its deadline and its records.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use sublet_model::Outcome;
+use sublet_sandbox::Sandbox;
+use tokio::sync::Barrier;
+
+use super::server::{Reply, Server, ok};
+use super::world::world;
+use crate::support::{attempt, function, pool, result};
+
+const ASKS: &str = "export const handler = async (event) => {
+    const answers = await Promise.all(event.urls.map(async (url) => {
+        try { return await (await fetch(url, { method: 'POST', body: 'x' })).text(); } catch (error) { return error.message; }
+    }));
+    return answers;
+};";
+
+#[tokio::test]
+async fn code_asks_several_at_once_and_all_of_it_is_reported() {
+    let both = Arc::new(Barrier::new(2));
+    let server = Server::start(move |seen| {
+        let both = Arc::clone(&both);
+        async move {
+            // Answered only once the other is here too.
+            both.wait().await;
+            ok(seen.line())
+        }
+    })
+    .await;
+    let (world, pool) = (world(&[server.address]), pool().await);
+    let code = function(&pool, ASKS).await;
+    let rule = format!("http://api.test:{}", server.port());
+    let event = json!({"urls": [format!("{rule}/a"), format!("{rule}/b"), "https://other.test/"]}).to_string();
+    let mut asking = attempt(&code, &event);
+    asking.egress = Some(world.attempt(&[&rule]));
+    let report = pool.run(asking).await.unwrap();
+    let answers = result(&report);
+    assert_eq!((&answers[0], &answers[1]), (&json!("POST /a HTTP/1.1"), &json!("POST /b HTTP/1.1")));
+    assert!(
+        answers[2].as_str().unwrap().contains("host `other.test` is not in this function's egress list"),
+        "{answers}"
+    );
+    let statuses: Vec<Option<u16>> = report.fetches.iter().map(|fetch| fetch.status).collect();
+    assert_eq!(statuses, [Some(200), Some(200), None]);
+    let bytes: u64 = report.fetches.iter().map(|fetch| fetch.bytes_out + fetch.bytes_in).sum();
+    assert_eq!((report.usage.fetches, report.usage.egress_bytes), (3, bytes));
+}
+
+#[tokio::test]
+async fn a_deadline_holds_while_code_waits_for_an_answer_and_ends_the_request() {
+    let server = Server::start(|_| async { Reply::ThenSilence(Vec::new()) }).await;
+    let (world, pool) = (world(&[server.address]), pool().await);
+    let code = function(&pool, ASKS).await;
+    let rule = format!("http://api.test:{}", server.port());
+    let mut asking = attempt(&code, &json!({"urls": [rule]}).to_string());
+    asking.limits.wall = Duration::from_secs(2);
+    asking.egress = Some(world.attempt(&[&rule]));
+    let report = pool.run(asking).await.unwrap();
+    assert_eq!(report.outcome, Outcome::TimedOut);
+    assert!(report.usage.wall_us < 4_000_000, "{:?}", report.usage);
+    let record = &report.fetches[0];
+    assert!(record.error.as_deref().unwrap().starts_with("given up"), "{record:?}");
+    server.shared.hung_up.notified().await;
+}
