@@ -1,7 +1,7 @@
 //! Cryptography as tenants' code finds it, against published test vectors.
 
-use crate::support::holds;
 use crate::support::{Options, build, from, package, run};
+use crate::webapi::holds;
 
 #[test]
 fn subtle_crypto_knows_the_published_answers() {

@@ -1,6 +1,6 @@
 //! The language itself, by checks of our own: a sample, not test262 (whose results for this engine its makers publish).
 
-use crate::support::holds;
+use crate::webapi::holds;
 
 #[test]
 fn the_language_is_that_of_2025() {

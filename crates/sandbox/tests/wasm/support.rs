@@ -141,21 +141,6 @@ pub(crate) fn run_with(built: &Built, mut task: Task) -> RunEnd {
     }
 }
 
-/// Runs a file of asserts (they are in js/) inside the engine; every case must hold. Gives the log.
-pub(crate) fn holds(source: &str) -> String {
-    #[derive(serde::Deserialize)]
-    struct Told {
-        ran: usize,
-        failures: Vec<String>,
-    }
-    let built = package(&[("index.mjs", source), ("check.mjs", include_str!("js/check.mjs"))]);
-    let end = run(&built, "{}");
-    let told: Told = from(&end);
-    assert!(told.ran > 3, "only {} cases ran", told.ran);
-    assert!(told.failures.is_empty(), "{}", told.failures.join("\n"));
-    log(&end)
-}
-
 /// The result's JSON text.
 pub(crate) fn js(end: &RunEnd) -> String {
     let result = end.result.as_ref().unwrap_or_else(|| panic!("{end:?}"));

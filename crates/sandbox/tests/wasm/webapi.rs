@@ -24,7 +24,7 @@ fn area(source: &str) -> Built {
 }
 
 /// Every case of an area's file holds; gives the log.
-fn holds(source: &str) -> String {
+pub(crate) fn holds(source: &str) -> String {
     let end = run(&area(source), "{}");
     let told: Told = from(&end);
     assert!(told.ran > 3, "only {} cases ran", told.ran);

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::holds;
 use crate::support::{from, package, run};
+use crate::webapi::holds;
 
 const CASES: &str = include_str!("js/zones20.json");
 const RUNNER: &str = "

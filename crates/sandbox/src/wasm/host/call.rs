@@ -3,7 +3,7 @@
 //! Each is a pure function of its request and of what the same attempt asked before; none opens, connects or waits, and a
 //! request is short enough that the thread is free again within about a millisecond. Requests are hostile input.
 
-use super::{buffer, crypto, fetch, files, text, url, zone};
+use super::{crypto, fetch, files, text, url, zone};
 
 /// Bytes of one request: the prelude cuts what is longer.
 pub(super) const REQUEST_BYTES_MAX: usize = 1 << 20;
@@ -70,7 +70,6 @@ pub(super) fn call(operation: i32, context: &mut CallContext<'_>, request: &[u8]
         70..=79 => zone::call(operation, request),
         100..=119 => fetch::call(operation, context, request),
         120..=129 => files::call(operation, context, request),
-        130..=139 => buffer::call(operation, request),
         _ => Err(CallError::new("TypeError", "the host has no such operation")),
     };
     match answer {

@@ -4,7 +4,6 @@
 //! answer, waiting for what comes from outside ([`mailbox`]), the call's end. All but the waiting are quick. Addresses and
 //! lengths come from the guest and are checked against its memory.
 
-mod buffer;
 mod call;
 mod crypto;
 mod fetch;

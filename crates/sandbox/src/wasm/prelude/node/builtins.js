@@ -6,15 +6,6 @@
 // which all functions share, and cost neither a deploy nor an attempt anything.
 const builtins = { __proto__: null };
 const node = { __proto__: null };
-// What Node has and this runtime has not: an import fails at deploy by this list, with the module's name.
-const absentBuiltins = [
-  "_http_agent", "_http_client", "_http_common", "_http_incoming", "_http_outgoing", "_http_server", "_stream_duplex",
-  "_stream_passthrough", "_stream_readable", "_stream_transform", "_stream_wrap", "_stream_writable", "_tls_common",
-  "_tls_wrap", "async_hooks", "child_process", "cluster", "dgram", "diagnostics_channel", "dns", "dns/promises", "domain",
-  "fs", "fs/promises", "http", "http2", "https", "inspector", "inspector/promises", "module", "net", "readline",
-  "readline/promises", "repl", "sea", "sqlite", "stream", "stream/consumers", "stream/promises", "stream/web", "sys", "test",
-  "test/reporters", "tls", "trace_events", "tty", "v8", "vm", "wasi", "worker_threads", "zlib",
-];
 
 {
   // As Node words it, since libraries' tests and people's eyes compare.

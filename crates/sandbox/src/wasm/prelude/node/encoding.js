@@ -1,7 +1,7 @@
-// Bytes to text and back, in Node's encodings. UTF-8 is decoded by the host (host/buffer.rs): the engine's own decoder
+// Bytes to text and back, in Node's encodings. UTF-8 is decoded by the host (host/text.rs): the engine's own decoder
 // neither replaces what is malformed as the web does, nor refuses lone surrogates.
 {
-  const UTF8 = 130;
+  const UTF8 = 20;
   const CHUNK = 8192;
   const names = {
     __proto__: null, utf8: "utf8", "utf-8": "utf8", hex: "hex", base64: "base64", base64url: "base64url", latin1: "latin1",

@@ -157,10 +157,29 @@
   globalThis.Intl = Intl;
   defineProperty(globalThis, "Intl", { enumerable: false });
 
+  // Most code shows many dates in one way, and finding out the way takes longer than showing a date.
+  const WAYS_MAX = 16;
+  const ways = new Map();
+  function wayOf(locales, options, required, defaults) {
+    if (locales !== undefined && typeof locales !== "string") return resolved(locales, options, required, defaults);
+    let key = `${required} ${locales}`;
+    for (const name in options) {
+      const value = options[name];
+      if (typeof value === "object" || typeof value === "function" || typeof value === "symbol") return resolved(locales, options, required, defaults);
+      key += `|${name}=${typeof value} ${value}`;
+    }
+    let way = options === null ? undefined : ways.get(key);
+    if (way === undefined) {
+      way = resolved(locales, options, required, defaults);
+      if (ways.size >= WAYS_MAX) ways.clear();
+      ways.set(key, way);
+    }
+    return way;
+  }
   const shownBy = (required, defaults) => function (locales, options) {
     const millis = GlobalDate.prototype.getTime.call(this);
     if (Number.isNaN(millis)) return "Invalid Date";
-    return textOf(resolved(locales, options, required, defaults), millis);
+    return textOf(wayOf(locales, options, required, defaults), millis);
   };
   const methods = { toLocaleString: shownBy("any", "all"), toLocaleDateString: shownBy("date", "date"), toLocaleTimeString: shownBy("time", "time") };
   for (const name of Object.keys(methods)) defineProperty(methods[name], "name", { value: name, configurable: true });
