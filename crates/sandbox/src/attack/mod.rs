@@ -7,12 +7,13 @@
 //!
 //! [`guest`] is what a tenant can upload: JavaScript and packages, as data. [`native`] is what an escape from the
 //! WebAssembly runtime would be: machine code inside a locked worker, which only a worker that was started as
-//! [`worker_main`] plays. [`range`] has the pools to attack and the words for it, [`neighbour`] measures, [`verdict`]
+//! [`worker_main`] plays. [`network`] goes past the gateway. [`range`] has the pools to attack and the words for it, [`neighbour`] measures, [`verdict`]
 //! judges.
 
 mod guest;
 mod native;
 mod neighbour;
+mod network;
 mod range;
 mod verdict;
 
@@ -26,6 +27,7 @@ pub use verdict::Verdict;
 
 use self::guest::Program;
 use self::native::Native;
+use self::network::Reach;
 use crate::pool::StartError;
 use crate::worker::{Hooks, main_with};
 
@@ -39,6 +41,7 @@ pub enum Group {
     Wrapper,
     State,
     Outside,
+    Network,
     Deploy,
     SystemCalls,
     Process,
@@ -55,6 +58,7 @@ impl Group {
             Group::Wrapper => "tamper with the wrapper",
             Group::State => "leave something for the next event",
             Group::Outside => "reach files, network, environment and other tenants",
+            Group::Network => "reach past the gateway",
             Group::Deploy => "harm whoever deploys it",
             Group::SystemCalls => "native code in a worker: system calls",
             Group::Process => "native code in a worker: the process",
@@ -75,6 +79,7 @@ pub struct Attack {
 
 enum Kind {
     Guest(&'static Program),
+    Network(&'static Reach),
     Native(Native),
 }
 
@@ -92,7 +97,15 @@ pub fn attacks() -> Vec<Attack> {
         promise,
         kind: Kind::Native(native),
     });
-    guest.chain(native).collect()
+    let network = network::REACHES.iter().map(|reach| Attack {
+        group: Group::Network,
+        name: reach.name.to_owned(),
+        promise: reach.promise.to_owned(),
+        kind: Kind::Network(reach),
+    });
+    let mut all: Vec<Attack> = guest.chain(network).chain(native).collect();
+    all.sort_by_key(|attack| attack.group);
+    all
 }
 
 impl Attack {
@@ -110,13 +123,14 @@ impl Attack {
 
     async fn run_once(&self, range: &Range) -> Result<Verdict, StartError> {
         let ground = match &self.kind {
-            Kind::Guest(_) => range.guest().await?,
+            Kind::Guest(_) | Kind::Network(_) => range.guest().await?,
             Kind::Native(_) => range.native().await?,
         };
         let mark = ground.neighbour.baseline().await;
         let started = Instant::now();
         let seen = match &self.kind {
             Kind::Guest(program) => program.run(ground).await,
+            Kind::Network(reach) => reach.run().await,
             Kind::Native(native) => native.run(ground).await,
         };
         let took = started.elapsed();

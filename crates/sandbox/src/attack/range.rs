@@ -23,6 +23,8 @@ pub(super) const LIMITS: Limits = Limits {
     result_bytes: limit::RESULT_BYTES_MAX,
     log_bytes: limit::LOG_BYTES_MAX,
 };
+/// What every attempt has in its environment, and no top level.
+pub(super) const SECRET: (&str, &str) = ("TOKEN", "sk-of-one-attempt");
 /// The top level of a hostile package.
 const BUILD_TIMEOUT: Duration = Duration::from_millis(1_500);
 const DRAIN: Duration = Duration::from_secs(2);
@@ -104,21 +106,21 @@ impl Ground {
 /// Builds a package of texts.
 pub(super) async fn build(pool: &Pool, files: &[(&str, &str)]) -> Result<Code, BuildError> {
     let files = files.iter().map(|(path, text)| file(*path, text.as_bytes().to_vec())).collect();
-    build_files(pool, files).await
+    build_files(pool, files, LIMITS.memory_bytes).await
 }
 
 pub(super) fn file(path: impl Into<String>, content: impl Into<Bytes>) -> SourceFile {
     SourceFile { path: path.into(), content: content.into() }
 }
 
-pub(super) async fn build_files(pool: &Pool, files: Vec<SourceFile>) -> Result<Code, BuildError> {
+pub(super) async fn build_files(pool: &Pool, files: Vec<SourceFile>, memory_bytes: u64) -> Result<Code, BuildError> {
     let request = BuildRequest {
         files,
         layers: Vec::new(),
         handler: ("index".into(), "handler".into()),
         environment: [("GREETING".to_owned(), "hello".to_owned())].into(),
-        secret_names: Vec::new(),
-        memory_bytes: LIMITS.memory_bytes,
+        secret_names: vec![SECRET.0.to_owned()],
+        memory_bytes,
         timeout: BUILD_TIMEOUT,
     };
     let build = pool.build(request).await?;
@@ -147,7 +149,7 @@ pub(super) fn attempt(code: &Code, event: &str) -> Attempt {
             traceparent: None,
         },
         limits: LIMITS,
-        environment: Vec::new(),
+        environment: vec![(SECRET.0.to_owned(), SECRET.1.to_owned())],
         egress: None,
         cordon: Cordon::Shared,
         seed: 1,

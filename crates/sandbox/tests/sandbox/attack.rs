@@ -80,6 +80,11 @@ async fn attacks_on_what_is_outside_hold() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attacks_past_the_gateway_hold() {
+    all_hold(Group::Network).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attacks_at_deploy_hold() {
     all_hold(Group::Deploy).await;
 }

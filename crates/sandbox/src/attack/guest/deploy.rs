@@ -30,6 +30,9 @@ const GRAPH: &[&str] = &[
     "Runtime.ImportModuleError",
 ];
 
+/// The error of a function whose source map is hostile is its own.
+const BROKEN: &[&str] = &["TypeError", "Sandbox.CpuLimit", "Sandbox.Timedout", "SyntaxError", "Runtime.OutOfMemory"];
+
 const HANDLER: &str = "export const handler = () => 1;";
 
 fn module(top: impl AsRef<str>) -> Vec<SourceFile> {
@@ -61,6 +64,16 @@ fn wide(count: usize) -> Vec<SourceFile> {
         .map(|at| file(format!("w/{at}.mjs"), format!("globalThis.n = {at};")))
         .chain([file("index.mjs", imports + HANDLER)])
         .collect()
+}
+
+/// A function that throws, with a source map.
+fn map_of(map: impl Into<Vec<u8>>) -> Vec<SourceFile> {
+    let source = "export const handler = () => { throw new TypeError('true'); };\n//# sourceMappingURL=index.mjs.map\n";
+    vec![file("index.mjs", source), file("index.mjs.map", map.into())]
+}
+
+fn mapped(mappings: String) -> Vec<SourceFile> {
+    map_of(format!(r#"{{"version":3,"sources":["a.ts","../../../etc/passwd"],"names":[],"mappings":"{mappings}"}}"#))
 }
 
 pub(super) const PROGRAMS: &[Program] = &[
@@ -377,6 +390,60 @@ pub(super) const PROGRAMS: &[Program] = &[
         "A path of half a kilobyte of dots is looked for in bounded time",
         || module(format!("try {{ await import('{}x'); }} catch {{}}", "./a/../".repeat(100_000))),
         GRAPH,
+    ),
+    package_harmless(
+        "source-map-endless",
+        "A source map of megabytes of mappings changes nothing but a stack",
+        || mapped("A".repeat(3 << 20)),
+        BROKEN,
+    ),
+    package_harmless(
+        "source-map-lines",
+        "A source map of millions of lines changes nothing but a stack",
+        || mapped(";".repeat(3 << 20)),
+        BROKEN,
+    ),
+    package_harmless(
+        "source-map-numbers",
+        "A source map of numbers beyond all bounds changes nothing but a stack",
+        || mapped("gggggggggggggggggggggggggggggggggg,///////////,AAAA".repeat(1000)),
+        BROKEN,
+    ),
+    package_harmless(
+        "source-map-deep",
+        "A source map that nests a million deep changes nothing but a stack",
+        || map_of("[".repeat(1_000_000)),
+        BROKEN,
+    ),
+    package_harmless(
+        "source-map-of-sections",
+        "A source map of maps changes nothing but a stack",
+        || {
+            map_of(format!(
+                "{}{}",
+                r#"{"version":3,"sections":[{"offset":{"line":0,"column":0},"map":"#.repeat(500),
+                "}]}".repeat(500)
+            ))
+        },
+        BROKEN,
+    ),
+    package_harmless(
+        "types-deep",
+        "Types that nest ten thousand deep are refused or stripped",
+        || vec![file("index.ts", format!("type A = {}1{}; {HANDLER}", "Array<".repeat(10_000), ">".repeat(10_000)))],
+        BOMB,
+    ),
+    package_harmless(
+        "types-conditional",
+        "Conditional types in a row are refused or stripped",
+        || vec![file("index.ts", format!("type A<T> = {}never; {HANDLER}", "T extends 1 ? 1 : ".repeat(50_000)))],
+        BOMB,
+    ),
+    package_harmless(
+        "types-ambiguous",
+        "Text that could be types or comparisons is read in bounded time",
+        || vec![file("index.ts", format!("const a = {}1; {HANDLER}", "a<b<c>(".repeat(2_000)))],
+        BOMB,
     ),
     package_refused(
         "no-handler",

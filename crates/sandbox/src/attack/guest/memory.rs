@@ -1,5 +1,7 @@
 //! Reading and writing outside of what is one's own, and taking more of it than there is.
 
+use std::time::Duration;
+
 use sublet_model::Outcome;
 
 use super::program::{Program, ends, finds_nothing, hoards, hoards_or_burns, returns};
@@ -228,6 +230,14 @@ pub(super) const PROGRAMS: &[Program] = &[
         &[Outcome::OutOfMemory, Outcome::Failed],
         &["Runtime.OutOfMemory", "RangeError", "InternalError", "TypeError"],
     ),
+    returns(
+        "one-large-step",
+        "One operation on hundreds of megabytes makes no neighbour wait until it is done",
+        "const view = new Uint8Array(200 << 20); view.fill(1); view.copyWithin(1, 0); return view.slice(100 << 20).length >> 20;",
+        "100",
+    )
+    .holding(400 << 20)
+    .within(Duration::from_secs(4)),
     returns(
         "take-and-give-back",
         "Memory that is given back can be taken again, within the limit",

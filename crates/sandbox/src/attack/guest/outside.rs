@@ -2,13 +2,14 @@
 
 use super::program::{Program, finds_nothing, refused, returns};
 
+const SECRET_READ: &[&str] = &["Sublet.SecretAtTopLevel"];
 const NO_MODULE: &[&str] = &["Runtime.ImportModuleError"];
 
 pub(super) const PROGRAMS: &[Program] = &[
     returns(
         "host-environment",
         "The environment holds what the function was given, and nothing of the host's",
-        "return Object.keys(process.env).filter((name) => name !== 'GREETING');",
+        "return Object.keys(process.env).filter((name) => !['GREETING', 'TOKEN'].includes(name));",
         "[]",
     ),
     finds_nothing(
@@ -48,6 +49,24 @@ pub(super) const PROGRAMS: &[Program] = &[
     refused("static-import-of-files", "An import of the file system fails the deploy", "import { readFileSync } from 'node:fs'; export const handler = () => readFileSync('/etc/passwd', 'utf8');", NO_MODULE),
     refused("static-import-of-sockets", "An import of sockets fails the deploy", "import net from 'node:net'; export const handler = () => net.connect(22, '127.0.0.1');", NO_MODULE),
     refused("require-of-a-host-file", "A require of the host's files fails the deploy", "import { createRequire } from 'node:module'; export const handler = () => createRequire('/')('/etc/passwd');", NO_MODULE),
+    refused(
+        "secret-at-top-level",
+        "A secret that the top level reads is not frozen into the image",
+        "const token = process.env.TOKEN; export const handler = () => token;",
+        SECRET_READ,
+    ),
+    refused(
+        "secret-at-top-level-by-a-copy",
+        "Nor one that is copied along with everything else",
+        "const all = { ...process.env }; export const handler = () => all.TOKEN;",
+        SECRET_READ,
+    ),
+    refused(
+        "secret-at-top-level-caught",
+        "Nor one whose refusal was caught",
+        "let token; try { token = process.env.TOKEN; } catch (e) { token = e.message; } export const handler = () => token;",
+        SECRET_READ,
+    ),
     finds_nothing(
         "network-without-a-list",
         "Without a list of addresses there is no network, in no spelling",

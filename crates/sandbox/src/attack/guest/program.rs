@@ -12,10 +12,10 @@ pub(in crate::attack) struct Program {
     pub(in crate::attack) name: &'static str,
     pub(in crate::attack) promise: &'static str,
     package: Package,
-    event: &'static str,
     end: End,
     spends: Spends,
     cpu: Duration,
+    memory_bytes: u64,
     /// How often it is run; every time must end so.
     times: usize,
     /// A second tenant's function, run after each time: its source and the result it must have.
@@ -50,10 +50,10 @@ const fn program(name: &'static str, promise: &'static str, package: Package, en
         name,
         promise,
         package,
-        event: "{}",
         end,
         spends: Spends::Something,
         cpu: LIMITS.cpu,
+        memory_bytes: LIMITS.memory_bytes,
         times: 1,
         victim: None,
     }
@@ -166,6 +166,11 @@ impl Program {
         Program { cpu, ..self }
     }
 
+    /// With this much memory.
+    pub(super) const fn holding(self, memory_bytes: u64) -> Program {
+        Program { memory_bytes, ..self }
+    }
+
     pub(super) const fn times(self, times: usize) -> Program {
         Program { times, ..self }
     }
@@ -194,7 +199,7 @@ impl Program {
     }
 
     pub(in crate::attack) async fn run(&self, ground: &Ground) -> Seen {
-        let code = match build_files(&ground.pool, self.files()).await {
+        let code = match build_files(&ground.pool, self.files(), self.memory_bytes).await {
             Ok(code) => code,
             Err(BuildError::Rejected(failure)) => return self.judge_refusal(&failure),
             Err(BuildError::Unavailable(error)) => return Err(format!("no builder took it: {error}")),
@@ -204,10 +209,12 @@ impl Program {
         }
         let victim = match self.victim {
             None => None,
-            Some((source, result)) => match build_files(&ground.pool, vec![file("index.mjs", source)]).await {
-                Ok(code) => Some((code, result)),
-                Err(error) => return Err(format!("the victim does not build: {error}")),
-            },
+            Some((source, result)) => {
+                match build_files(&ground.pool, vec![file("index.mjs", source)], LIMITS.memory_bytes).await {
+                    Ok(code) => Some((code, result)),
+                    Err(error) => return Err(format!("the victim does not build: {error}")),
+                }
+            }
         };
         let mut seen = String::new();
         for _ in 0..self.times {
@@ -220,8 +227,8 @@ impl Program {
     }
 
     async fn run_once(&self, ground: &Ground, code: &Code) -> Seen {
-        let limits = Limits { cpu: self.cpu, ..LIMITS };
-        let attempt = Attempt { limits, ..attempt(code, self.event) };
+        let limits = Limits { cpu: self.cpu, memory_bytes: self.memory_bytes, ..LIMITS };
+        let attempt = Attempt { limits, ..attempt(code, "{}") };
         let report = ground.pool.run(attempt).await.map_err(|error| format!("it was not run: {error}"))?;
         let told = told(&report);
         self.judge(&report).map_err(|fault| format!("{fault} ({told})"))?;

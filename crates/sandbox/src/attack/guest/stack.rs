@@ -67,7 +67,8 @@ pub(super) const PROGRAMS: &[Program] = &[
         tries(() => Reflect.construct(Array, new Array(1e5).fill(1)).length);
         tries(() => Function(...new Array(5e3).fill('a'), ''));
         return found;",
-    ),
+    )
+    .holding(128 << 20),
     fails(
         "deep-promise",
         "A chain of a hundred thousand promises ends in a value or in an error",
