@@ -75,6 +75,11 @@ async fn attacks_on_the_next_event_hold() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attacks_on_the_api_hold() {
+    all_hold(Group::Api).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attacks_on_what_is_outside_hold() {
     all_hold(Group::Outside).await;
 }

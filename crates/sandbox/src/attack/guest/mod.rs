@@ -1,5 +1,6 @@
 //! What a hostile tenant can upload, as data: one small program per promise.
 
+mod api;
 mod deploy;
 mod memory;
 mod output;
@@ -22,6 +23,7 @@ pub(super) fn programs() -> impl Iterator<Item = (Group, &'static Program)> {
         (Group::Output, output::PROGRAMS),
         (Group::Wrapper, wrapper::PROGRAMS),
         (Group::State, state::PROGRAMS),
+        (Group::Api, api::PROGRAMS),
         (Group::Outside, outside::PROGRAMS),
         (Group::Deploy, deploy::PROGRAMS),
     ];

