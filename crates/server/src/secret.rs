@@ -38,7 +38,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     "name": "stripe", "function": null, "hosts": ["api.stripe.com"], "fingerprint": "9f86d081",
     "created": "2026-01-31T09:30:00Z", "changed": "2026-01-31T09:30:00Z"
 }))]
-struct SecretView {
+struct TenantSecretView {
     name: String,
     /// The function that it is for; absent when all of the tenant's may use it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,8 +111,8 @@ async fn place(scope: &TenantScope, path: SecretPath, query: &ScopeQuery) -> Res
     Ok(SecretPlace { tenant: scope.tenant.id, function, name: path.secret })
 }
 
-fn view(record: &SecretRecord, function: Option<String>) -> SecretView {
-    SecretView {
+fn view(record: &SecretRecord, function: Option<String>) -> TenantSecretView {
+    TenantSecretView {
         name: record.place.name.to_string(),
         function,
         hosts: record.hosts.iter().map(HostPattern::to_string).collect(),
@@ -170,8 +170,8 @@ fn host(text: &Value) -> Result<HostPattern, Problem> {
         content((SecretBodySchema = "application/json"), (String = "text/plain")),
     ),
     responses(
-        (status = 201, description = "Made", body = SecretView),
-        (status = 200, description = "Replaced", body = SecretView),
+        (status = 201, description = "Made", body = TenantSecretView),
+        (status = 200, description = "Replaced", body = TenantSecretView),
     ),
     security(("key" = []))
 )]
@@ -180,7 +180,7 @@ async fn put_secret(
     Path(path): Path<SecretPath>,
     Query(query): Query<ScopeQuery>,
     request: Request,
-) -> Result<(StatusCode, axum::Json<SecretView>), Problem> {
+) -> Result<(StatusCode, axum::Json<TenantSecretView>), Problem> {
     let place = place(&scope, path, &query).await?;
     let (value, hosts) = read(request).await?;
     let (record, is_new) = scope.engine().put_secret(place, &value, hosts).await?;
@@ -193,14 +193,14 @@ async fn put_secret(
     path = "/v1/tenants/{tenant}/secrets/{secret}",
     tag = "secrets",
     params(ScopeQuery),
-    responses((status = 200, description = "What is known of it", body = SecretView)),
+    responses((status = 200, description = "What is known of it", body = TenantSecretView)),
     security(("key" = []))
 )]
 async fn get_secret(
     scope: TenantScope,
     Path(path): Path<SecretPath>,
     Query(query): Query<ScopeQuery>,
-) -> Result<axum::Json<SecretView>, Problem> {
+) -> Result<axum::Json<TenantSecretView>, Problem> {
     let place = place(&scope, path, &query).await?;
     let found = scope.store().secret(&place).await?;
     let record = found.ok_or_else(|| Problem::not_found(format_args!("secret {}", place.name)))?;
@@ -232,13 +232,13 @@ async fn delete_secret(
     path = "/v1/tenants/{tenant}/secrets",
     tag = "secrets",
     params(ScopeQuery),
-    responses((status = 200, description = "All of them", body = Items<SecretView>)),
+    responses((status = 200, description = "All of them", body = Items<TenantSecretView>)),
     security(("key" = []))
 )]
 async fn list_secrets(
     scope: TenantScope,
     Query(query): Query<ScopeQuery>,
-) -> Result<axum::Json<Items<SecretView>>, Problem> {
+) -> Result<axum::Json<Items<TenantSecretView>>, Problem> {
     let only = match &query.function {
         Some(name) => Some(find_function(&scope, name).await?.id),
         None => None,

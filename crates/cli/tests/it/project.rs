@@ -83,7 +83,11 @@ async fn a_mistake_is_named_with_its_line_and_leaves_the_live_version_alone() ->
             "src/index.ts:1:15: cannot find module 'gone'",
             "",
         ),
-        ("import x from 'node:fs';\nexport const handler = () => x;\n", "module 'node:fs' does not exist", ""),
+        (
+            "import x from 'node:fs';\nexport const handler = () => x;\n",
+            "src/index.ts:1:15: node:fs is not available",
+            "",
+        ),
         ("function f(): never {\n  throw new TypeError('no');\n}\nf();\n", "src/index.ts:2:", ""),
         ("export const other = 1;\n", "does not export 'handler'; it exports 'other'", ""),
     ];

@@ -146,8 +146,9 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// Those whose timer is due go on.
-    fn ring(&mut self) {
+    /// Those whose timer is due go on. Before the caller looks whether anybody is ready: only then does it tick, and what
+    /// runs without ticks is never preempted.
+    pub(super) fn ring(&mut self) {
         while let Some(&Reverse((at, attempt))) = self.alarms.peek() {
             if at > Instant::now() {
                 return;
@@ -165,7 +166,6 @@ impl<'a> Executor<'a> {
     /// Fresh attempts first, then one that was preempted.
     pub(super) fn round(&mut self, outlet: &mut Outlet<'_>) -> io::Result<()> {
         self.expire(outlet)?;
-        self.ring();
         for attempt in lock(&self.woken).drain(..) {
             if self.attempts.contains_key(&attempt) {
                 self.queue.push_fresh(attempt);

@@ -58,6 +58,7 @@ pub(super) fn serve(
                 worker.executor.forget_time();
             }
         }
+        worker.executor.ring();
         if worker.executor.is_ready() {
             tick.arm();
         }

@@ -220,3 +220,16 @@ async fn a_locked_worker_hashes_verifies_draws_and_knows_zones() {
         assert_eq!(result(&report), expected);
     }
 }
+
+#[tokio::test]
+async fn a_loop_that_begins_in_a_timer_is_ended_by_its_limit_and_its_worker_lives_on() {
+    let pool = pool().await;
+    let pids = pool.worker_pids();
+    let source = "export const handler = () => new Promise(() => setTimeout(() => { for (;;); }, 1));";
+    let code = function(&pool, source).await;
+    let mut looping = attempt(&code, "{}");
+    looping.limits.cpu = Duration::from_millis(100);
+    let report = pool.run(looping).await.unwrap();
+    assert_eq!(report.outcome, Outcome::TimedOut, "{report:?}");
+    assert_eq!(pool.worker_pids(), pids);
+}

@@ -71,7 +71,7 @@ async fn an_input_that_would_be_too_large_or_too_deep_is_recorded_and_not_sent()
         {"tenant": "enrich", "transformer": {"template": template}}
     ]});
     api.put("/v1/rules/twice", rule).await.expect(200);
-    let published = api.publish("acme", deep).await;
+    let published = api.publish("acme", json!({"deep": deep})).await;
     let story = api.get(&format!("/v1/events/{}", published["id"].as_str().unwrap())).await.expect(200);
     assert_eq!(story["rules"][0]["targets"][0]["unmatched"], "input_too_deep");
 }

@@ -1,5 +1,7 @@
 //! The web's and Node.js's ordinary API, misused: timers, streams, host calls, clones, buffers.
 
+use std::time::Duration;
+
 use sublet_model::Outcome;
 
 use super::program::{Program, burns, ends, fails, finds_nothing, returns};
@@ -92,5 +94,6 @@ pub(super) const PROGRAMS: &[Program] = &[
         "A flood of requests without a list of addresses is refused, each",
         "const tried = await Promise.allSettled(Array.from({ length: 2000 }, (_, i) => fetch(`http://127.0.0.1:${i + 1}/`)));
         return tried.filter((one) => one.status !== 'rejected').map((one) => String(one.value?.status));",
-    ),
+    )
+    .within(Duration::from_secs(3)),
 ];

@@ -1,5 +1,7 @@
 //! Recursion in every shape that the engine knows: an error of the tenant's own, never a worker's end.
 
+use std::time::Duration;
+
 use sublet_model::Outcome;
 
 use super::program::{Program, ends, fails, finds_nothing, returns};
@@ -68,7 +70,8 @@ pub(super) const PROGRAMS: &[Program] = &[
         tries(() => Function(...new Array(5e3).fill('a'), ''));
         return found;",
     )
-    .holding(128 << 20),
+    .holding(384 << 20)
+    .within(Duration::from_secs(3)),
     fails(
         "deep-promise",
         "A chain of a hundred thousand promises ends in a value or in an error",
