@@ -41,6 +41,9 @@ pub(crate) fn single(path: &Path, module: &str) -> Result<Package> {
     Ok(Package { content_type, bytes: bytes.into(), files: 1 })
 }
 
+/// Of a layer, what says that it is a wrapper; a function's folder, which has its settings there, is gathered elsewhere.
+const LAYER_MANIFEST: &str = "sublet.json";
+
 fn folder(root: &Path) -> Result<Package> {
     let mut found = Vec::new();
     collect(root, &Ignore::of(root)?, Path::new(""), &mut found)?;
@@ -83,7 +86,7 @@ fn collect(root: &Path, ignore: &Ignore, below: &Path, found: &mut Vec<PathBuf>)
         let relative = below.join(entry.file_name());
         let kind = entry.file_type()?;
         let path = relative.to_str().with_context(|| format!("{} is not UTF-8", relative.display()))?;
-        if ignore.leaves_out(path, kind.is_dir()) {
+        if path != LAYER_MANIFEST && ignore.leaves_out(path, kind.is_dir()) {
             continue;
         }
         if kind.is_symlink() {
@@ -114,6 +117,9 @@ mod tests {
         std::fs::write(folder.path().join("lib/a.mjs"), "export const a = 1").unwrap();
         assert_eq!(first.bytes, package(folder.path()).unwrap().bytes);
         assert_eq!(first.files, 2);
+        std::fs::write(folder.path().join("sublet.json"), "{\"wrapper\": \"index.wrap\"}").unwrap();
+        std::fs::write(folder.path().join(".env"), "KEY=1").unwrap();
+        assert_eq!(package(folder.path()).unwrap().files, 3, "a layer says there that it is a wrapper");
     }
 
     #[test]
