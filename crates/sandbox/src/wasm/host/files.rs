@@ -39,6 +39,9 @@ struct Late<'a> {
     links: BTreeMap<&'a str, BTreeMap<String, &'a str>>,
 }
 
+/// A layer that wraps the handler, the key of its module, and the export.
+pub(in crate::wasm) type Wrapper<'a> = (&'a str, String, &'a str);
+
 impl Files {
     pub(in crate::wasm) fn new(request: &BuildRequest) -> Files {
         let mut files = HashMap::new();
@@ -69,7 +72,7 @@ impl Files {
 
     /// The wrappers among the layers: name, key of the module, export. Errors: the name of one without such a module, and
     /// what it says.
-    pub(in crate::wasm) fn wrappers(&self) -> Result<Vec<(&str, String, &str)>, (&str, &str)> {
+    pub(in crate::wasm) fn wrappers(&self) -> Result<Vec<Wrapper<'_>>, (&str, &str)> {
         let found = self.wrappers.iter().map(|(layer, wrapper)| {
             let (module, export) = wrapper.rsplit_once('.').unwrap_or((wrapper, ""));
             let key = self.resolver.in_layer(layer, module).ok_or((layer.as_str(), wrapper.as_str()))?;
