@@ -1,6 +1,10 @@
 //! The bodies. Each says what is promised of its parser.
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
 use serde::de::IgnoredAny;
+use sublet_bundle::{Fault, Graph, Module, Package, Resolver, STACK_BYTES, SourceMap, late, module};
 use sublet_intake::{ContentType, Encoding, Entry, Header, Mode, cloudevents, native};
 use sublet_model::transformer::RuleContext;
 use sublet_model::{
@@ -176,4 +180,103 @@ pub fn names_and_units(bytes: &[u8]) {
         assert!(Timestamp::parse(&moment.to_string()).is_ok_and(|again| again == moment));
     }
     drop(TraceContext::parse(text, Some(text)));
+}
+
+/// Files, each behind a line `== its/key`, the first of which is the entry: read and found as a builder does it.
+pub fn module_graph(bytes: &[u8]) {
+    let (entry, files) = package(bytes);
+    std::thread::scope(|scope| {
+        // Reading code recurses as deep as the code nests.
+        let reader = std::thread::Builder::new().stack_size(STACK_BYTES);
+        let reading = reader.spawn_scoped(scope, || check_graph(&entry, &files)).expect("a thread starts");
+        if let Err(panic) = reading.join() {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+fn package(bytes: &[u8]) -> (String, BTreeMap<String, Bytes>) {
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if let Some(key) = line.strip_prefix(b"== ") {
+            files.push((String::from_utf8_lossy(key).trim().to_owned(), Vec::new()));
+        } else if let Some((_, content)) = files.last_mut() {
+            content.extend_from_slice(line);
+        }
+    }
+    let entry = files.first().map(|(key, _)| key.clone()).unwrap_or_default();
+    (entry, files.into_iter().map(|(key, content)| (key, Bytes::from(content))).collect())
+}
+
+/// What is found is there and not hidden from who asks, and what is loaded late fits in its room.
+fn check_graph(entry: &str, files: &BTreeMap<String, Bytes>) {
+    const LATE_BYTES_MAX: usize = 512;
+    let (shown, hidden) = ("helper".to_owned(), "wrap".to_owned());
+    let tree = Package::new(files.clone().into_iter().collect());
+    let resolver = Resolver::new(tree, vec![shown, hidden.clone()]).hiding(vec![hidden]);
+    let is_hidden = |key: &str| key == "/opt/wrap" || key.starts_with("/opt/wrap/");
+    let mut loaded = BTreeMap::new();
+    for (key, content) in files {
+        let read = match module(key, content, resolver.package_type(key)) {
+            Ok(read) => read,
+            Err(fault) => {
+                check_fault(key, content, &fault);
+                continue;
+            }
+        };
+        check_places(key, content, &read);
+        for request in &read.requests {
+            match resolver.resolve(key, &request.specifier, request.how.importer()) {
+                Ok(found) => {
+                    assert!(files.contains_key(&found), "{key}: {found} is not there");
+                    assert!(!is_hidden(&found) || is_hidden(key), "{key}: {found} is hidden");
+                }
+                Err(missing) => assert!(!missing.0.is_empty()),
+            }
+        }
+        drop(SourceMap::of(key, &read.text, resolver.tree()));
+        if key == entry {
+            loaded.insert(key.clone(), read);
+        }
+    }
+    assert!(resolver.handler(entry).is_none_or(|found| files.contains_key(&found)));
+    let graph = Graph::from(&resolver, entry);
+    assert!(graph.files.iter().all(|key| key == entry || files.contains_key(key)));
+    let asked_for = late(&resolver, &loaded, LATE_BYTES_MAX).modules;
+    let sizes = asked_for.iter().map(|(key, (_, map))| files[key].len() + map.as_ref().map_or(0, SourceMap::bytes));
+    assert!(sizes.sum::<usize>() <= LATE_BYTES_MAX);
+}
+
+/// A fault says what is wrong, at a place that is in the file.
+fn check_fault(key: &str, content: &[u8], fault: &Fault) {
+    let lines = content.split(|byte| *byte == b'\n').count();
+    assert!((1..=lines).contains(&fault.line) && fault.column > 0, "{fault}");
+    assert!(fault.key == key && !fault.message.is_empty());
+    assert!(fault.to_string().starts_with(&fault.place()));
+}
+
+/// What is not blank stands where its author wrote it; what becomes of an enum and its like keeps its lines.
+fn check_places(key: &str, content: &[u8], read: &Module) {
+    /// Enums and namespaces, parameters that are properties, `export =`: each leaves one of these.
+    const REWRITTEN: [&str; 3] = ["(function(", "this.", "module.exports = "];
+    let text = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+    let text = std::str::from_utf8(text).expect("what was read is UTF-8");
+    assert_eq!(read.text.matches('\n').count(), text.matches('\n').count(), "{key}: {}", read.text);
+    if key.ends_with("ts") && REWRITTEN.iter().any(|mark| read.text.contains(*mark)) {
+        return;
+    }
+    // The values of `import.meta` are set in front of everything.
+    let added = read.text.chars().count().checked_sub(text.chars().count()).expect("nothing is lost");
+    assert!(added == 0 || read.text.starts_with("import.meta.url="), "{key}: {}", read.text);
+    for (was, is) in text.chars().zip(read.text.chars().skip(added)) {
+        // A blank, what parts two statements or ends parameters, or `const ` for the `import` of `import x = …`.
+        let is_blank = matches!(is, ' ' | ';' | ')') || ("import".contains(was) && "const ".contains(is));
+        let is_line_end = was == '\n' || is == '\n';
+        assert!(was == is || (is_blank && !is_line_end), "{key}: {was:?} became {is:?}: {}", read.text);
+    }
+    for request in &read.requests {
+        let line = text.split('\n').nth(request.line - 1).expect("a request's line is there");
+        let first = line.chars().nth(request.column - 1);
+        assert!(matches!(first, Some('"' | '\'' | '`')), "{key}: {request:?}");
+    }
 }

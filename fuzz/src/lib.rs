@@ -5,8 +5,8 @@ mod bodies;
 mod seeds;
 
 pub use bodies::{
-    binary_cloudevent, cloudevents_batch, content_decoding, content_type, event_view, names_and_units, native_event,
-    pattern, rule, structured_cloudevent, transformer,
+    binary_cloudevent, cloudevents_batch, content_decoding, content_type, event_view, module_graph, names_and_units,
+    native_event, pattern, rule, structured_cloudevent, transformer,
 };
 
 /// A parser's body, and what mutation starts from.
@@ -29,4 +29,5 @@ pub const TARGETS: &[Target] = &[
     Target { name: "transformer", body: transformer, seeds: seeds::TRANSFORMERS },
     Target { name: "rule", body: rule, seeds: seeds::RULES },
     Target { name: "names_and_units", body: names_and_units, seeds: seeds::NAMES },
+    Target { name: "module_graph", body: module_graph, seeds: seeds::MODULES },
 ];

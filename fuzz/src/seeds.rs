@@ -65,3 +65,70 @@ pub(crate) const NAMES: &[&[u8]] = &[
     b"9999-12-31T23:59:59.0-00:20",
     b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 ];
+
+pub(crate) const MODULES: &[&[u8]] = &[
+    br#"== index.ts
+import type { A } from './types';
+import { level, type B } from './lib/level.js';
+import legacy = require('./legacy.cjs');
+export const handler = async <T,>(event: A<T>, late?: string): Promise<{
+  ok: boolean;
+}> => ({ ok: (<any>event).b as B satisfies C, level: level!, late: await import(`./late.mjs`), legacy });
+abstract class K<T = {}> extends Base<T> implements I { private readonly a?: string = 'b'; declare c: T; [key: string]: any }
+type Z = B | string
+;[1].map(String)
+== lib/level.ts
+export const level = 1 as const;
+export interface B<T = {}> { a: T }
+== types.ts
+export type A<T> = { b: T };
+== legacy.cts
+exports.one = (n: number): n is 1 => n === 1;
+== late.mjs
+export default import.meta.url;
+"#,
+    br#"== level.ts
+export enum Level { Low = 1, High, Both = Low | High, Text = 'x', 'odd name' = 'abc'.length }
+namespace N.M { export const one = 1; export class R { constructor(private readonly a: number, b = 2) {} } }
+export import Z = N.M;
+== index.cts
+import leaf = require('./level');
+export = class extends leaf.Z.R { constructor(public c?: string) { super(1) } };
+"#,
+    br##"== index.js
+#!/usr/bin/env node
+const left = require('left'); const { deep } = require("@s/p/x.js"); require('#a'); require.resolve(`./data`);
+exports.handler = async (event) => [await import('self/lib/' + event.name), import('helper'), import('node:fs'), import('util')];
+//# sourceMappingURL=index.js.map
+== index.js.map
+{"version":3,"sources":["src/index.ts",null],"mappings":"AAAA"}
+== package.json
+{"name":"self","type":"commonjs","exports":{"./lib/*":"./lib/*.js"},"imports":{"#a":{"node":["./gone.js","./lib/a.js"]},"#left":"left"}}
+== lib/a.js
+import data from "../data.json" with { type: "json" }; export * from "#left"; import.meta.filename;
+== data.json
+[1.5, null, {"a": "b"}]
+== node_modules/left/package.json
+{"main":"dist","exports":null}
+== node_modules/left/dist/index.js
+module.exports = (n) => n - 1;
+== node_modules/@s/p/package.json
+{"exports":{".":{"import":"./i.mjs"},"./x.js":"./x.js"}}
+== node_modules/@s/p/x.js
+exports.deep = () => require('wrap');
+== .sublet/links.json
+{"node_modules/util":"packages/util"}
+== packages/util/index.mts
+export default 1 as const;
+== /opt/helper/index.js
+import own from 'wrap'; export default () => import('./words.json');
+== /opt/helper/words.json
+["now"]
+== /opt/wrap/index.mjs
+export { default } from '/opt/wrap/other.js';
+== /opt/wrap/other.js
+export default 1;
+"##,
+    // A mark and a first line that are not code, in characters of several bytes.
+    b"== a.mjs\n\xef\xbb\xbf#!/usr/bin/n\xc3\xb6de\nimport.meta.dirname; import d, * as n from './\xc3\xa9.js';\n== \xc3\xa9.js\nawait 1;\n",
+];

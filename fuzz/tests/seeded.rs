@@ -56,6 +56,15 @@ const WORDS: &[&[u8]] = &[
     b"=",
     b"-",
     b"+",
+    b"\n== a.ts\n",
+    b"import ",
+    b" from './a'",
+    b" as ",
+    b"=>",
+    b"enum ",
+    b"/*",
+    b"`",
+    b"${",
 ];
 
 fn mutated(random: &mut SmallRng, seeds: &[&[u8]]) -> Vec<u8> {

@@ -130,7 +130,8 @@ fn source(key: &str, text: &str, reading: Reading) -> Result<Module, Fault> {
     let mut text = text.to_owned();
     if let Some(hashbang) = &parsed.program.hashbang {
         let end = hashbang.span.end as usize;
-        text.replace_range(..end, &" ".repeat(end));
+        let blank = " ".repeat(text[..end].chars().count());
+        text.replace_range(..end, &blank);
     }
     if uses_meta && kind == ModuleKind::Esm {
         text.insert_str(0, &meta(key));
