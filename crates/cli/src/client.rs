@@ -56,6 +56,12 @@ fn describe(status: &StatusCode, problem: &Value) -> String {
     format!("{text} ({status})")
 }
 
+/// What a function returned, and what it executed if that was asked for.
+pub(crate) struct Invoked {
+    pub(crate) answer: Value,
+    pub(crate) instructions: Option<u64>,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -104,20 +110,23 @@ impl Client {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
-    /// POST with query parameters (those without a value are left out) and an answer to fall back on.
+    /// Runs a function: POST with query parameters (those without a value are left out) and an answer to fall back on.
     pub(crate) async fn invoke(
         &self,
         path: &str,
         query: &[(&str, Option<String>)],
         fallback: Option<&Value>,
         body: &Value,
-    ) -> anyhow::Result<Value> {
+    ) -> anyhow::Result<Invoked> {
         let given: Vec<(&str, &String)> = query.iter().filter_map(|(k, v)| v.as_ref().map(|v| (*k, v))).collect();
         let mut request = self.request(Method::POST, path).query(&given).json(body);
         if let Some(fallback) = fallback {
             request = request.header("sublet-fallback", fallback.to_string());
         }
-        self.send(request).await
+        let response = self.accepted(request).await?;
+        let header = response.headers().get("sublet-instructions");
+        let instructions = header.and_then(|count| count.to_str().ok()?.parse().ok());
+        Ok(Invoked { answer: json(response).await?, instructions })
     }
 
     pub(crate) async fn upload(&self, path: &str, content_type: &str, body: Bytes) -> anyhow::Result<Value> {
@@ -169,18 +178,16 @@ impl Client {
 
     /// The answer to a GET as it streams in.
     pub(crate) async fn stream(&self, path: &str) -> anyhow::Result<reqwest::Response> {
-        let response = self.request(Method::GET, path).send().await.map_err(|error| self.unreachable(&error))?;
-        refuse(response).await
+        self.accepted(self.request(Method::GET, path)).await
     }
 
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Value> {
+        json(self.accepted(request).await?).await
+    }
+
+    async fn accepted(&self, request: RequestBuilder) -> anyhow::Result<reqwest::Response> {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        let response = refuse(response).await?;
-        let body = response.bytes().await?;
-        if body.is_empty() {
-            return Ok(Value::Null);
-        }
-        Ok(serde_json::from_slice(&body)?)
+        refuse(response).await
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> ClientError {
@@ -203,6 +210,14 @@ fn authorities(file: &Path) -> anyhow::Result<Vec<Certificate>> {
         return Err(bad("holds no certificate").into());
     }
     Ok(certificates)
+}
+
+async fn json(response: reqwest::Response) -> anyhow::Result<Value> {
+    let body = response.bytes().await?;
+    if body.is_empty() {
+        return Ok(Value::Null);
+    }
+    Ok(serde_json::from_slice(&body)?)
 }
 
 async fn refuse(response: reqwest::Response) -> anyhow::Result<reqwest::Response> {

@@ -22,6 +22,9 @@ use crate::worker::{attempt_end, failed};
 /// The token of the only start there is.
 const TOKEN: u32 = 1;
 
+/// Seeds `Math.random` where instructions are counted.
+const COUNTED_SEED: u64 = 0;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
     Live,
@@ -38,6 +41,8 @@ pub struct InvokeRequest {
     pub payload: Bytes,
     /// From the call to the answer, waiting for a slot included. The function's own timeout holds as well.
     pub deadline: Option<Duration>,
+    /// Count its instructions: in a process of its own, and with [`COUNTED_SEED`], so that the count comes out the same again.
+    pub counts: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -109,7 +114,7 @@ impl Core {
         request: InvokeRequest,
         until: Option<Timestamp>,
     ) -> Result<InvokeAnswer, Error> {
-        let InvokeRequest { tenant, function: name, selector, payload, .. } = request;
+        let InvokeRequest { tenant, function: name, selector, payload, counts, .. } = request;
         if payload.len() > limit::EVENT_BYTES_MAX {
             let most = limit::EVENT_BYTES_MAX;
             return Err(Error::invalid("payload", format!("must have at most {most} bytes")));
@@ -128,7 +133,11 @@ impl Core {
             return Err(Error::conflict(format!("the function is quarantined: {}", quarantine.reason)));
         }
         let number = self.selected(&function, &selector).await?;
-        let code = match self.runnable(&tenant, &function, number).await {
+        let runnable = match counts {
+            true => self.counting_runnable(&tenant, &function, number).await,
+            false => self.runnable(&tenant, &function, number).await,
+        };
+        let code = match runnable {
             Ok(runnable) => Ok(runnable),
             Err(NotRunnable::Rejected(failure)) => Err(failure),
             Err(NotRunnable::Gone) => return Err(Error::not_found(format!("version {number} of {name}"))),
@@ -139,7 +148,7 @@ impl Core {
         let core = Arc::clone(self);
         // A task of its own: a caller that goes away does not keep the attempt from being recorded.
         self.spawn(async move {
-            let report = core.run_invoke(&slot, &function, code, number, payload, until).await;
+            let report = core.run_invoke(&slot, &function, code, number, payload, counts, until).await;
             drop(slot);
             // The caller may be gone.
             let _ = answered.send(report);
@@ -174,6 +183,7 @@ impl Core {
         code: Result<Arc<Runnable>, Failure>,
         version: u32,
         payload: Bytes,
+        counts: bool,
         answer_by: Option<Timestamp>,
     ) -> Result<InvokeAnswer, Error> {
         let lease = slot.lease;
@@ -194,8 +204,9 @@ impl Core {
         let stop = self.leases.hold(lease, until, function.id);
         let (report, stopped) = match code {
             Ok(runnable) => {
-                let seed = self.chance.bits64();
+                let seed = if counts { COUNTED_SEED } else { self.chance.bits64() };
                 let mut attempt = runnable.attempt(lease.invocation.to_string(), payload, seed, false, None);
+                attempt.counts = counts;
                 attempt.cordon = self.cordon_of(lease.tenant, runnable.config.runtime).await;
                 if let Some(answer_by) = answer_by {
                     // Nobody waits for what comes later.

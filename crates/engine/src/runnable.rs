@@ -22,6 +22,7 @@ use crate::package::{PackageError, open_zip, single_file};
 /// Bytes a cached version costs beside its image.
 const ENTRY_BYTES: usize = 2 * 1024;
 
+#[derive(Clone)]
 pub(crate) struct Runnable {
     pub(crate) version: u32,
     pub(crate) config: FunctionConfig,
@@ -57,6 +58,7 @@ impl Runnable {
             cordon: Cordon::Shared,
             seed,
             alone,
+            counts: false,
         }
     }
 
@@ -69,8 +71,8 @@ impl Runnable {
     }
 }
 
-/// A function and one of its versions.
-type Key = (FunctionId, u32);
+/// A function and one of its versions, and whether it was compiled to count its instructions.
+type Key = (FunctionId, u32, bool);
 
 pub(crate) struct Runnables {
     held: Mutex<Cache<Key, Arc<Runnable>>>,
@@ -84,7 +86,7 @@ impl Runnables {
     }
 
     pub(crate) fn if_held(&self, function: FunctionId, version: u32) -> Option<Arc<Runnable>> {
-        locked(&self.held).get(&(function, version)).cloned()
+        locked(&self.held).get(&(function, version, false)).cloned()
     }
 }
 
@@ -105,6 +107,15 @@ impl From<Error> for NotRunnable {
     }
 }
 
+impl From<BuildError> for NotRunnable {
+    fn from(error: BuildError) -> NotRunnable {
+        match error {
+            BuildError::Rejected(failure) => NotRunnable::Rejected(failure),
+            BuildError::Unavailable(error) => NotRunnable::Error(Error::unavailable(error.to_string())),
+        }
+    }
+}
+
 impl Core {
     pub(crate) async fn runnable(
         &self,
@@ -112,16 +123,43 @@ impl Core {
         function: &FunctionRecord,
         number: u32,
     ) -> Result<Arc<Runnable>, NotRunnable> {
-        let key = (function.id, number);
-        if let Some(held) = self.runnables.if_held(function.id, number) {
+        self.held_or((function.id, number, false), self.load(tenant, function, number)).await
+    }
+
+    /// The version as it runs where its instructions are counted: the same for JavaScript, whose engine counts; a tenant's
+    /// own module is compiled anew, with a counter in it.
+    pub(crate) async fn counting_runnable(
+        &self,
+        tenant: &TenantRecord,
+        function: &FunctionRecord,
+        number: u32,
+    ) -> Result<Arc<Runnable>, NotRunnable> {
+        let runnable = self.runnable(tenant, function, number).await?;
+        match runnable.config.runtime {
+            Runtime::Javascript => Ok(runnable),
+            Runtime::Wasm => {
+                self.held_or((function.id, number, true), self.compile_counting(tenant.id, function.id, &runnable))
+                    .await
+            }
+        }
+    }
+
+    /// What is held under the key, or else what `load` makes, which runs once however many want it.
+    async fn held_or(
+        &self,
+        key: Key,
+        load: impl Future<Output = Result<Arc<Runnable>, NotRunnable>>,
+    ) -> Result<Arc<Runnable>, NotRunnable> {
+        let held = || locked(&self.runnables.held).get(&key).cloned();
+        if let Some(held) = held() {
             return Ok(held);
         }
         let turn = Arc::clone(locked(&self.runnables.loading).entry(key).or_default());
         let loaded = {
             let _loading = turn.lock().await;
-            match self.runnables.if_held(function.id, number) {
+            match held() {
                 Some(held) => Ok(held),
-                None => self.load(tenant, function, number).await,
+                None => self.hold(key, load.await),
             }
         };
         // Whoever leaves last takes the lock away; those that wait hold it too.
@@ -174,9 +212,30 @@ impl Core {
             },
             code: Code { key: hash.to_string().into(), image },
         });
-        let bytes = runnable.code.image.bytes.len() + ENTRY_BYTES;
-        locked(&self.runnables.held).insert((function.id, number), Arc::clone(&runnable), bytes);
         Ok(runnable)
+    }
+
+    fn hold(&self, key: Key, loaded: Result<Arc<Runnable>, NotRunnable>) -> Result<Arc<Runnable>, NotRunnable> {
+        let runnable = loaded?;
+        let bytes = runnable.code.image.bytes.len() + ENTRY_BYTES;
+        locked(&self.runnables.held).insert(key, Arc::clone(&runnable), bytes);
+        Ok(runnable)
+    }
+
+    async fn compile_counting(
+        &self,
+        tenant: TenantId,
+        function: FunctionId,
+        runnable: &Runnable,
+    ) -> Result<Arc<Runnable>, NotRunnable> {
+        let found = self.directory.version(tenant, function, runnable.version).await?;
+        let version = found.ok_or(NotRunnable::Gone)?;
+        let package = self.code.get(&version.package).await?;
+        let request = compile_request(tenant, &version.config, &package).map_err(Error::internal)?;
+        let built =
+            self.sandbox.compile(CompileRequest { counts: true, ..request }).await.map_err(NotRunnable::from)?;
+        let key = format!("{} counted", runnable.code.key).into();
+        Ok(Arc::new(Runnable { code: Code { key, image: built.image }, ..runnable.clone() }))
     }
 
     /// The image as it is in the code store, unless it is for an engine of another day, or not what the sandbox made.
@@ -215,11 +274,7 @@ impl Core {
                 self.sandbox.build(build_request(&version.config, files, layers)?).await
             }
         };
-        let built = match built {
-            Ok(built) => built,
-            Err(BuildError::Rejected(failure)) => return Err(NotRunnable::Rejected(failure)),
-            Err(BuildError::Unavailable(error)) => return Err(Error::unavailable(error.to_string()).into()),
-        };
+        let built = built.map_err(NotRunnable::from)?;
         let hash = self.code.put(built.image.bytes.clone()).await?;
         let (function, number) = (version.function, version.number);
         self.directory.replace_image(tenant, function, number, hash, built.engine_hash).await?;
@@ -249,6 +304,7 @@ pub(crate) fn compile_request(
         tenant,
         module: module_of(package, &config.handler)?,
         memory_bytes: config.memory.0,
+        counts: false,
         timeout: limit::COMPILE_TIMEOUT,
     })
 }

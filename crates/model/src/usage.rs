@@ -25,6 +25,9 @@ pub struct Usage {
     /// Bytes of those requests and of the answers to them.
     #[serde(default)]
     pub egress_bytes: u64,
+    /// WebAssembly instructions executed, where the call asked for them to be counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<u64>,
 }
 
 impl Usage {

@@ -46,6 +46,9 @@ pub struct Attempt {
     pub seed: u64,
     /// Runs in a process that runs nothing else: for an attempt that may have ended a shared one.
     pub alone: bool,
+    /// Counts its instructions (`Usage::instructions`), in a process that runs nothing else. Of a tenant's own module, the
+    /// image must have been compiled for it.
+    pub counts: bool,
 }
 
 /// The context object's fields, named as Lambda names them.

@@ -47,6 +47,8 @@ pub struct CompileRequest {
     pub module: Bytes,
     /// What the function may have; a module that begins with more is refused.
     pub memory_bytes: u64,
+    /// Its attempts are to count their instructions.
+    pub counts: bool,
     /// Wall deadline of the compilation.
     pub timeout: Duration,
 }

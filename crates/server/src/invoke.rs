@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sublet_engine::{InvokeRequest, Selector};
 use sublet_model::{ErrorKind, Millis, Name, Outcome, limit};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -21,6 +21,7 @@ use crate::problem::Problem;
 const INVOCATION: HeaderName = HeaderName::from_static("sublet-invocation");
 const VERSION: HeaderName = HeaderName::from_static("sublet-version");
 const WALL_US: HeaderName = HeaderName::from_static("sublet-wall-us");
+const INSTRUCTIONS: HeaderName = HeaderName::from_static("sublet-instructions");
 const FALLBACK: HeaderName = HeaderName::from_static("sublet-fallback");
 /// Bytes of a fallback: it travels in a header.
 const FALLBACK_BYTES_MAX: usize = 8 * 1024;
@@ -42,6 +43,15 @@ struct InvokeQuery {
     /// timeout holds as well.
     #[param(value_type = Option<String>)]
     deadline: Option<Millis>,
+    /// Count what it executes: `instructions`. It runs slower, in a process of its own.
+    count: Option<Count>,
+}
+
+/// What can be counted on request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Count {
+    Instructions,
 }
 
 /// Run a function now and wait for its answer.
@@ -66,6 +76,8 @@ struct InvokeQuery {
             ("sublet-invocation" = String, description = "`inv_…`"),
             ("sublet-version" = u32, description = "The version that ran"),
             ("sublet-wall-us" = u64, description = "Wall time in microseconds"),
+            ("sublet-instructions" = Option<u64>, description = "With `count=instructions`: WebAssembly instructions, the \
+                same for the same call on every machine"),
             ("sublet-fallback" = String, description = "The answer is the fallback: failed, timed_out, out_of_memory, \
                 crashed, cancelled, throttled, unavailable, no_function or refused"),
         )
@@ -91,8 +103,9 @@ async fn invoke_function(
     let payload = payload(request).await?;
     let tenant = scope.tenant.as_ref().clone();
     let deadline = query.deadline.map(Millis::duration);
-    let invoked =
-        scope.engine().invoke(InvokeRequest { tenant, function: path.function, selector, payload, deadline }).await;
+    let counts = query.count == Some(Count::Instructions);
+    let request = InvokeRequest { tenant, function: path.function, selector, payload, deadline, counts };
+    let invoked = scope.engine().invoke(request).await;
     let answer = match (invoked, &fallback) {
         (Ok(answer), _) => answer,
         (Err(error), Some(fallback)) => match reason_of(error.kind) {
@@ -113,6 +126,9 @@ async fn invoke_function(
         set(headers, INVOCATION, invocation.to_string());
         set(headers, VERSION, version.to_string());
         set(headers, WALL_US, answer.report.usage.wall_us.to_string());
+        if let Some(instructions) = answer.report.usage.instructions {
+            set(headers, INSTRUCTIONS, instructions.to_string());
+        }
     }
     Ok(response)
 }

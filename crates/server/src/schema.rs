@@ -167,6 +167,8 @@ pub(crate) struct UsageSchema {
     pub(crate) fetches: u64,
     /// Bytes of those requests and of their answers.
     pub(crate) egress_bytes: u64,
+    /// WebAssembly instructions, where the call asked for them: the same for the same call on every machine.
+    pub(crate) instructions: Option<u64>,
 }
 
 /// An event as functions and webhooks see it: EventBridge's envelope with `tenant` beside it.
@@ -381,7 +383,7 @@ mod tests {
         assert_eq!(described::<RetryPolicySchema>(), written(RetryPolicy::default()));
         assert_eq!(described::<FunctionConfigSchema>(), written(FunctionConfig::default()));
         assert_eq!(described::<DestinationsSchema>(), written(FunctionConfig::default().destinations));
-        assert_eq!(described::<UsageSchema>(), written(Usage::default()));
+        assert_eq!(described::<UsageSchema>(), written(Usage { instructions: Some(1), ..Usage::default() }));
         let rule = r#"{"host": "a.test", "port": 8443, "methods": ["GET"], "path": "/"}"#;
         assert_eq!(described::<EgressRuleSchema>(), written(serde_json::from_str::<EgressRule>(rule).unwrap()));
         let fetch = FetchRecord {

@@ -27,7 +27,7 @@ pub(crate) struct Hot<'c> {
 
 /// In tables of earlier programs they stand in another order.
 const ATTEMPT_COLUMNS: &str = "id, tenant, function, invocation, number, version, outcome, started, ended, wall_us, \
-     cpu_us, memory_peak_bytes, memory_limit_bytes, bytes_in, bytes_out, fetches, egress_bytes, result, failure, log, \
+     cpu_us, memory_peak_bytes, memory_limit_bytes, bytes_in, bytes_out, fetches, egress_bytes, instructions, result, failure, log, \
      fetch_log";
 
 /// The inserts into one hour's tables.
@@ -76,7 +76,7 @@ impl<'c> Hot<'c> {
         Ok(HourTables {
             event: conn.prepare(&format!("INSERT INTO event_{hour} VALUES (?,?,?,?,?,?,?,?,?)"))?,
             attempt: conn.prepare(&format!(
-                "INSERT INTO attempt_{hour} ({ATTEMPT_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+                "INSERT INTO attempt_{hour} ({ATTEMPT_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
             ))?,
             invocation: conn.prepare(&format!("INSERT INTO invocation_{hour} VALUES (?,?,?,?,?,?,?,?,?,?,?)"))?,
             delivery: conn.prepare(&format!("INSERT INTO delivery_{hour} VALUES (?,?,?,?,?,?,?)"))?,

@@ -16,7 +16,7 @@ use crate::fail::Outcome;
 use crate::hash::BuildIdHasher;
 use crate::option::LEDGER_SLICE_ROWS;
 use crate::partition::{self, hour_of};
-use crate::row::{counter, counter_of, moment};
+use crate::row::{counter, counter_of, counter_or_null_of, moment};
 use crate::store::SqliteStore;
 
 /// In the order of the table, so that a slice's rows lie together.
@@ -111,7 +111,7 @@ impl LedgerMemory {
 }
 
 const SELECT_LINE: &str = "SELECT id, tenant, function, ended, outcome, wall_us, cpu_us, memory_peak_bytes, \
-     memory_limit_bytes, bytes_in, bytes_out, fetches, egress_bytes";
+     memory_limit_bytes, bytes_in, bytes_out, fetches, egress_bytes, instructions";
 
 /// The ledger line that an attempt row is.
 fn line_of(row: &Row<'_>) -> Outcome<(i64, LedgerKey, UsageSum)> {
@@ -125,7 +125,7 @@ fn line_of(row: &Row<'_>) -> Outcome<(i64, LedgerKey, UsageSum)> {
     Ok((row.get(0)?, key, UsageSum::of(&usage, succeeded)))
 }
 
-/// Eight columns in the order of the attempt tables.
+/// Nine columns in the order of the attempt tables.
 pub(crate) fn usage_at(row: &Row<'_>, first: usize) -> Outcome<Usage> {
     Ok(Usage {
         wall_us: counter_of(row, first)?,
@@ -136,6 +136,7 @@ pub(crate) fn usage_at(row: &Row<'_>, first: usize) -> Outcome<Usage> {
         bytes_out: counter_of(row, first + 5)?,
         fetches: counter_of(row, first + 6)?,
         egress_bytes: counter_of(row, first + 7)?,
+        instructions: counter_or_null_of(row, first + 8)?,
     })
 }
 

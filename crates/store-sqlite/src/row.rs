@@ -329,6 +329,10 @@ pub(crate) fn counter_of(row: &Row<'_>, index: usize) -> Outcome<u64> {
     Ok(row.get::<_, i64>(index)?.cast_unsigned())
 }
 
+pub(crate) fn counter_or_null_of(row: &Row<'_>, index: usize) -> Outcome<Option<u64>> {
+    if matches!(row.get_ref(index)?, ValueRef::Null) { Ok(None) } else { counter_of(row, index).map(Some) }
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;

@@ -30,6 +30,9 @@ pub(crate) struct Options {
     /// The answer if the function has none in time: JSON
     #[arg(long)]
     fallback: Option<String>,
+    /// Count the WebAssembly instructions it executes, the same on every machine, and say so on standard error
+    #[arg(long)]
+    count: bool,
 }
 
 pub(crate) async fn run(options: Options, client: &Client, printer: Printer) -> Result<ExitCode> {
@@ -38,11 +41,15 @@ pub(crate) async fn run(options: Options, client: &Client, printer: Printer) -> 
         ("version", options.version_number.map(|number| number.to_string())),
         ("alias", options.alias.map(|alias| alias.to_string())),
         ("deadline", options.deadline.map(|deadline| deadline.to_string())),
+        ("count", options.count.then(|| "instructions".to_owned())),
     ];
     let fallback = options.fallback.map(|text| json_argument("--fallback", &text)).transpose()?;
     let path = format!("/v1/tenants/{}/functions/{}/invoke", options.tenant.tenant, options.function);
-    let answer = client.invoke(&path, &query, fallback.as_ref(), &payload).await?;
+    let invoked = client.invoke(&path, &query, fallback.as_ref(), &payload).await?;
     // The function's own answer is JSON whatever was asked for.
-    printer.raw(&answer);
+    printer.raw(&invoked.answer);
+    if let Some(instructions) = invoked.instructions {
+        eprintln!("{instructions} instructions");
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,65 +1,13 @@
 //! What code asks of the world outside: under which lists, and what is kept of it.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use bytes::Bytes;
 use sublet_engine::{InvokeRequest, PackageKind, Selector, Viewer};
-use sublet_model::{EgressRule, FunctionConfig, Outcome, Usage};
-use sublet_sandbox::egress::{FetchPart, FetchRecord, FetchRequest, Gateway, GatewayParts, Redirect};
-use sublet_sandbox::{Attempt, Build, BuildError, BuildRequest, Image, ImageKind, Report, Sandbox, Unavailable};
+use sublet_model::{EgressRule, FunctionConfig};
+use sublet_sandbox::egress::{FetchRecord, Gateway, GatewayParts};
 use sublet_store::{Ledger, Page, Queue, TenantSpec, UsageQuery};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::mpsc;
 
 use crate::harness::*;
-
-/// Code is a URL, which is asked; the result is the status, or why there is none.
-struct Asking;
-
-#[async_trait]
-impl Sandbox for Asking {
-    async fn build(&self, request: BuildRequest) -> Result<Build, BuildError> {
-        let image = Image { kind: ImageKind::Snapshot, bytes: request.files[0].content.clone() };
-        Ok(Build { image, engine_hash: "asking".to_owned(), log: Bytes::new() })
-    }
-
-    async fn run(&self, attempt: Attempt) -> Result<Report, Unavailable> {
-        let egress = attempt.egress.expect("every attempt has a way out");
-        let request = FetchRequest {
-            method: "GET".to_owned(),
-            url: String::from_utf8(attempt.code.image.bytes.to_vec()).unwrap(),
-            headers: Vec::new(),
-            redirect: Redirect::Follow,
-            body: Bytes::new(),
-        };
-        let (sender, mut parts) = mpsc::channel(64);
-        egress.fetch(request, sender).await;
-        let told = match parts.recv().await.unwrap() {
-            FetchPart::Head(head) => head.status.to_string(),
-            FetchPart::Failed(why) => why,
-            other => panic!("{other:?}"),
-        };
-        let used = egress.used();
-        Ok(Report {
-            outcome: Outcome::Succeeded,
-            result: Some(serde_json::to_vec(&told).unwrap().into()),
-            failure: None,
-            log: Bytes::new(),
-            usage: Usage { fetches: used.calls, egress_bytes: used.bytes, ..Usage::default() },
-            fetches: egress.records(),
-            crash: None,
-        })
-    }
-
-    fn engine_hash(&self) -> &str {
-        "asking"
-    }
-
-    fn slots(&self) -> usize {
-        4
-    }
-}
 
 /// Answers every request with nothing, on 127.0.0.1.
 async fn server() -> std::net::SocketAddr {
@@ -80,7 +28,7 @@ async fn server() -> std::net::SocketAddr {
 async fn what_code_asked_for_is_recorded_and_booked() {
     let address = server().await;
     let gateway = Gateway::with(GatewayParts { insecure_allow: vec![address], ..GatewayParts::default() });
-    let (engine, store) = House::of_sandbox(Arc::new(Asking), gateway).await;
+    let (engine, store) = House::of_sandbox(Scripted::acting(asking), gateway).await;
     let registry = engine.registry();
     let (url, rule) = (format!("http://{address}/?key=s3cret"), format!("http://{address}"));
     let rules = |given: &[&str]| given.iter().map(|text| text.parse::<EgressRule>().unwrap()).collect::<Vec<_>>();
@@ -97,6 +45,7 @@ async fn what_code_asked_for_is_recorded_and_booked() {
             selector: Selector::Live,
             payload: Bytes::from_static(b"{}"),
             deadline: None,
+            counts: false,
         };
         let answer = engine.invoke(request).await.unwrap();
         let attempt = store.attempts(acme.id, answer.invocation.unwrap()).await.unwrap().remove(0);
@@ -143,7 +92,7 @@ fn rule_of_todo() -> sublet_model::RuleSpec {
 
 #[tokio::test]
 async fn a_ceiling_that_is_wrong_names_its_field() {
-    let (engine, _) = House::of_sandbox(Arc::new(Asking), Gateway::default()).await;
+    let (engine, _) = House::of_sandbox(Scripted::acting(asking), Gateway::default()).await;
     let many: Vec<EgressRule> = vec!["example.com".parse().unwrap(); 65];
     let spec = TenantSpec { egress: many.into(), ..TenantSpec::default() };
     let error = engine.registry().put_tenant(&name("acme"), spec).await.unwrap_err();

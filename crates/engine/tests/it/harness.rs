@@ -1,5 +1,6 @@
 //! A whole engine by hand: clock, scripted sandbox, tenants and functions.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,12 +11,13 @@ use sublet_engine::{Engine, EngineConfig, EngineParts, Keyring, MasterKey, Packa
 use sublet_model::{
     Clock, EventId, EventInput, FunctionConfig, Millis, Name, Outcome, Quota, RetryPolicy, RuleSpec, Timestamp, Usage,
 };
-use sublet_sandbox::egress::Gateway;
+use sublet_sandbox::egress::{FetchPart, FetchRequest, Gateway, Redirect};
 use sublet_sandbox::{
     Attempt, Build, BuildError, BuildRequest, CompileRequest, Cordon, Crash, Failure, Image, ImageKind, Report,
     Sandbox, Unavailable,
 };
 use sublet_store::{Bus, CodeStore, EventRecord, MemoryStore, Store, TenantRecord, TenantSpec};
+use tokio::sync::mpsc;
 
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_769_851_800_000);
 
@@ -34,8 +36,10 @@ impl Clock for RuntimeClock {
     }
 }
 
-/// What a run comes to; `code` is the package's text.
-pub(crate) type Script = dyn Fn(&str, &Attempt) -> (Duration, Outcome) + Send + Sync;
+type Running = Pin<Box<dyn Future<Output = Report> + Send>>;
+
+/// What a run is; the text is the package's.
+type Script = dyn Fn(String, Attempt) -> Running + Send + Sync;
 
 /// A sandbox whose images are the package's text and whose runs are decided by a script.
 pub(crate) struct Scripted {
@@ -48,11 +52,15 @@ pub(crate) struct Scripted {
     pub(crate) alone: AtomicUsize,
     /// Of every attempt, in turn.
     pub(crate) cordons: Mutex<Vec<Cordon>>,
+    pub(crate) environments: Mutex<Vec<Vec<(String, String)>>>,
+    /// Of the last build.
+    pub(crate) secret_names: Mutex<Vec<String>>,
     /// The layers of the last build, each with its first file.
     pub(crate) layers: std::sync::Mutex<Vec<(String, String)>>,
 }
 
 impl Scripted {
+    /// `script`: how long a run takes, and what it comes to.
     pub(crate) fn new(script: impl Fn(&str, &Attempt) -> (Duration, Outcome) + Send + Sync + 'static) -> Arc<Scripted> {
         Scripted::of_engine("engine-1", script)
     }
@@ -61,8 +69,26 @@ impl Scripted {
         engine: &str,
         script: impl Fn(&str, &Attempt) -> (Duration, Outcome) + Send + Sync + 'static,
     ) -> Arc<Scripted> {
+        Scripted::made(engine, move |code, attempt| {
+            let (takes, outcome) = script(&code, &attempt);
+            taking(takes, outcome, code, attempt)
+        })
+    }
+
+    /// Its runs do what their attempts let them do.
+    pub(crate) fn acting<R>(act: impl Fn(String, Attempt) -> R + Send + Sync + 'static) -> Arc<Scripted>
+    where
+        R: Future<Output = Report> + Send + 'static,
+    {
+        Scripted::made("engine-1", act)
+    }
+
+    fn made<R>(engine: &str, act: impl Fn(String, Attempt) -> R + Send + Sync + 'static) -> Arc<Scripted>
+    where
+        R: Future<Output = Report> + Send + 'static,
+    {
         Arc::new(Scripted {
-            script: Box::new(script),
+            script: Box::new(move |code: String, attempt: Attempt| -> Running { Box::pin(act(code, attempt)) }),
             engine_hash: engine.to_owned(),
             builds: AtomicUsize::new(0),
             compiles: AtomicUsize::new(0),
@@ -70,6 +96,8 @@ impl Scripted {
             running_most: AtomicUsize::new(0),
             alone: AtomicUsize::new(0),
             cordons: Mutex::default(),
+            environments: Mutex::default(),
+            secret_names: Mutex::default(),
             layers: std::sync::Mutex::new(Vec::new()),
         })
     }
@@ -85,6 +113,64 @@ pub(crate) fn by_name(code: &str, _attempt: &Attempt) -> (Duration, Outcome) {
     }
 }
 
+/// A run that does nothing for so long and then comes to that.
+async fn taking(takes: Duration, outcome: Outcome, code: String, attempt: Attempt) -> Report {
+    if !takes.is_zero() {
+        tokio::time::sleep(takes).await;
+    }
+    let usage = Usage {
+        wall_us: u64::try_from(takes.as_micros()).unwrap(),
+        cpu_us: 10,
+        memory_peak_bytes: 1 << 20,
+        memory_limit_bytes: attempt.limits.memory_bytes,
+        bytes_in: attempt.event.len() as u64,
+        bytes_out: 2,
+        ..Usage::default()
+    };
+    let is_success = outcome == Outcome::Succeeded;
+    let crash = if code.contains("forbidden") { Crash::ForbiddenCall } else { Crash::Death };
+    Report {
+        outcome,
+        result: is_success.then(|| Bytes::from_static(b"{\"ok\":true}")),
+        failure: (!is_success).then(|| failure("Error", "scripted")),
+        log: Bytes::from_static(b"hello\n"),
+        usage,
+        fetches: Vec::new(),
+        crash: (outcome == Outcome::Crashed).then_some(crash),
+    }
+}
+
+/// Code is a URL, which is asked, with the environment's first value as its key if there is one; the result is the status,
+/// or why there is none.
+pub(crate) async fn asking(code: String, attempt: Attempt) -> Report {
+    let egress = attempt.egress.expect("every attempt has a way out");
+    let key = attempt.environment.first().map(|(_, value)| ("authorization".to_owned(), format!("Bearer {value}")));
+    let request = FetchRequest {
+        method: "GET".to_owned(),
+        url: code,
+        headers: key.into_iter().collect(),
+        redirect: Redirect::Follow,
+        body: Bytes::new(),
+    };
+    let (sender, mut parts) = mpsc::channel(64);
+    egress.fetch(request, sender).await;
+    let told = match parts.recv().await.unwrap() {
+        FetchPart::Head(head) => head.status.to_string(),
+        FetchPart::Failed(why) => why,
+        other => panic!("{other:?}"),
+    };
+    let used = egress.used();
+    Report {
+        outcome: Outcome::Succeeded,
+        result: Some(serde_json::to_vec(&told).unwrap().into()),
+        failure: None,
+        log: Bytes::new(),
+        usage: Usage { fetches: used.calls, egress_bytes: used.bytes, ..Usage::default() },
+        fetches: egress.records(),
+        crash: None,
+    }
+}
+
 struct InUse<'a>(&'a AtomicUsize);
 
 impl Drop for InUse<'_> {
@@ -97,6 +183,7 @@ impl Drop for InUse<'_> {
 impl Sandbox for Scripted {
     async fn build(&self, request: BuildRequest) -> Result<Build, BuildError> {
         self.builds.fetch_add(1, Ordering::SeqCst);
+        self.secret_names.lock().unwrap().clone_from(&request.secret_names);
         let bytes = request.files[0].content.clone();
         let text = |content: &Bytes| String::from_utf8_lossy(content).into_owned();
         let layers = request.layers.iter().map(|(name, files)| (name.clone(), text(&files[0].content)));
@@ -126,31 +213,9 @@ impl Sandbox for Scripted {
         self.running_most.fetch_max(now, Ordering::SeqCst);
         self.alone.fetch_add(usize::from(attempt.alone), Ordering::SeqCst);
         self.cordons.lock().unwrap().push(attempt.cordon);
+        self.environments.lock().unwrap().push(attempt.environment.clone());
         let code = String::from_utf8_lossy(&attempt.code.image.bytes).into_owned();
-        let (takes, outcome) = (self.script)(&code, &attempt);
-        if !takes.is_zero() {
-            tokio::time::sleep(takes).await;
-        }
-        let usage = Usage {
-            wall_us: u64::try_from(takes.as_micros()).unwrap(),
-            cpu_us: 10,
-            memory_peak_bytes: 1 << 20,
-            memory_limit_bytes: attempt.limits.memory_bytes,
-            bytes_in: attempt.event.len() as u64,
-            bytes_out: 2,
-            ..Usage::default()
-        };
-        let is_success = outcome == Outcome::Succeeded;
-        let crash = if code.contains("forbidden") { Crash::ForbiddenCall } else { Crash::Death };
-        Ok(Report {
-            outcome,
-            result: is_success.then(|| Bytes::from_static(b"{\"ok\":true}")),
-            failure: (!is_success).then(|| failure("Error", "scripted")),
-            log: Bytes::from_static(b"hello\n"),
-            usage,
-            fetches: Vec::new(),
-            crash: (outcome == Outcome::Crashed).then_some(crash),
-        })
+        Ok((self.script)(code, attempt).await)
     }
 
     fn engine_hash(&self) -> &str {

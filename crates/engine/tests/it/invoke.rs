@@ -16,6 +16,7 @@ fn request(tenant: &TenantRecord, selector: Selector) -> InvokeRequest {
         selector,
         payload: Bytes::from_static(b"{}"),
         deadline: None,
+        counts: false,
     }
 }
 

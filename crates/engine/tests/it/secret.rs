@@ -1,16 +1,15 @@
 //! Secrets from the put to the redacted report, over a sandbox that gives away all it is handed.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use sublet_engine::{
     DeployError, Engine, EngineConfig, EngineParts, InvokeAnswer, InvokeRequest, Keyring, MasterKey, PackageKind,
     SecretValue, Selector,
 };
 use sublet_model::{EgressRule, Error, ErrorKind, FunctionConfig, Outcome, Quota, SecretUse, Usage};
-use sublet_sandbox::egress::{FetchPart, FetchRequest, Gateway, GatewayParts, Redirect};
-use sublet_sandbox::{Attempt, Build, BuildError, BuildRequest, Image, ImageKind, Report, Sandbox, Unavailable};
+use sublet_sandbox::egress::{Gateway, GatewayParts};
+use sublet_sandbox::{Attempt, Report};
 use sublet_store::{CodeStore, MemoryStore, Page, Registry, SecretPlace, Secrets, TenantRecord, TenantSpec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -19,53 +18,25 @@ use crate::harness::*;
 
 const VALUE: &str = "sk_live_\"4eC39HqLyjW\"";
 
-/// Logs and returns its environment; code that contains `throw` throws it.
-#[derive(Default)]
-struct Leaky {
-    environments: Mutex<Vec<Vec<(String, String)>>>,
-    secret_names: Mutex<Vec<String>>,
-}
-
-#[async_trait]
-impl Sandbox for Leaky {
-    async fn build(&self, request: BuildRequest) -> Result<Build, BuildError> {
-        self.secret_names.lock().unwrap().clone_from(&request.secret_names);
-        let bytes = request.files[0].content.clone();
-        Ok(Build {
-            image: Image { kind: ImageKind::Snapshot, bytes },
-            engine_hash: "leaky".to_owned(),
-            log: Bytes::new(),
-        })
-    }
-
-    async fn run(&self, attempt: Attempt) -> Result<Report, Unavailable> {
-        self.environments.lock().unwrap().push(attempt.environment.clone());
-        let environment = serde_json::to_string(&attempt.environment).unwrap();
-        let throws = attempt.code.image.bytes.starts_with(b"throw");
-        Ok(Report {
-            outcome: if throws { Outcome::Failed } else { Outcome::Succeeded },
-            result: (!throws).then(|| Bytes::from(environment.clone())),
-            failure: throws.then(|| failure("Error", &environment)),
-            log: Bytes::from(format!("INFO {environment}\n")),
-            usage: Usage::default(),
-            fetches: Vec::new(),
-            crash: None,
-        })
-    }
-
-    fn engine_hash(&self) -> &str {
-        "leaky"
-    }
-
-    fn slots(&self) -> usize {
-        4
+/// Logs and returns its environment; code that begins with `fail` throws it.
+async fn leaking(code: String, attempt: Attempt) -> Report {
+    let environment = serde_json::to_string(&attempt.environment).unwrap();
+    let fails = code.starts_with("fail");
+    Report {
+        outcome: if fails { Outcome::Failed } else { Outcome::Succeeded },
+        result: (!fails).then(|| Bytes::from(environment.clone())),
+        failure: fails.then(|| failure("Error", &environment)),
+        log: Bytes::from(format!("INFO {environment}\n")),
+        usage: Usage::default(),
+        fetches: Vec::new(),
+        crash: None,
     }
 }
 
 struct Scene {
     engine: Engine,
     store: Arc<MemoryStore>,
-    sandbox: Arc<Leaky>,
+    sandbox: Arc<Scripted>,
     acme: Arc<TenantRecord>,
 }
 
@@ -73,7 +44,7 @@ fn key(byte: u8) -> MasterKey {
     MasterKey::new(&[byte; 32]).unwrap()
 }
 
-async fn engine_of(store: &Arc<MemoryStore>, sandbox: &Arc<Leaky>, code: CodeStore, keys: Vec<MasterKey>) -> Engine {
+async fn engine_of(store: &Arc<MemoryStore>, sandbox: &Arc<Scripted>, code: CodeStore, keys: Vec<MasterKey>) -> Engine {
     let parts = EngineParts {
         store: store.clone(),
         code,
@@ -89,7 +60,7 @@ async fn engine_of(store: &Arc<MemoryStore>, sandbox: &Arc<Leaky>, code: CodeSto
 
 impl Scene {
     async fn set() -> Scene {
-        let (store, sandbox) = (MemoryStore::new(), Arc::new(Leaky::default()));
+        let (store, sandbox) = (MemoryStore::new(), Scripted::acting(leaking));
         let engine = engine_of(&store, &sandbox, CodeStore::in_memory(), vec![key(1)]).await;
         let (acme, _) = engine.registry().put_tenant(&name("acme"), active(Quota::default())).await.unwrap();
         Scene { engine, store, sandbox, acme }
@@ -127,6 +98,7 @@ impl Scene {
             selector: Selector::Live,
             payload: Bytes::from_static(b"{}"),
             deadline: None,
+            counts: false,
         };
         self.engine.invoke(request).await.unwrap()
     }
@@ -151,7 +123,7 @@ async fn an_attempt_gets_the_value_and_nothing_it_reports_has_it() {
     assert_eq!(scene.environment(), [("STRIPE".to_owned(), VALUE.to_owned())]);
     assert_eq!(text(answer.report.result.as_ref().unwrap()), r#"[["STRIPE","[redacted:stripe]"]]"#);
     assert_eq!(text(&answer.report.log), "INFO [[\"STRIPE\",\"[redacted:stripe]\"]]\n");
-    scene.deploy("throw").await.unwrap();
+    scene.deploy("fail").await.unwrap();
     let failed = scene.invoke().await.report.failure.unwrap();
     assert_eq!(failed.error_message, r#"[["STRIPE","[redacted:stripe]"]]"#);
     // What is kept is what was answered.
@@ -328,52 +300,6 @@ async fn a_tenants_secrets_go_with_it() {
     assert!(scene.engine.registry().secrets(acme.id).await.unwrap().is_empty());
 }
 
-/// Code is a URL, which is asked with the first variable as its key; the result is the status, or why there is none.
-struct Sending;
-
-#[async_trait]
-impl Sandbox for Sending {
-    async fn build(&self, request: BuildRequest) -> Result<Build, BuildError> {
-        let image = Image { kind: ImageKind::Snapshot, bytes: request.files[0].content.clone() };
-        Ok(Build { image, engine_hash: "sending".to_owned(), log: Bytes::new() })
-    }
-
-    async fn run(&self, attempt: Attempt) -> Result<Report, Unavailable> {
-        let egress = attempt.egress.expect("every attempt has a way out");
-        let request = FetchRequest {
-            method: "GET".to_owned(),
-            url: String::from_utf8(attempt.code.image.bytes.to_vec()).unwrap(),
-            headers: vec![("authorization".to_owned(), format!("Bearer {}", attempt.environment[0].1))],
-            redirect: Redirect::Follow,
-            body: Bytes::new(),
-        };
-        let (sender, mut parts) = mpsc::channel(64);
-        egress.fetch(request, sender).await;
-        let told = match parts.recv().await.unwrap() {
-            FetchPart::Head(head) => head.status.to_string(),
-            FetchPart::Failed(why) => why,
-            other => panic!("{other:?}"),
-        };
-        Ok(Report {
-            outcome: Outcome::Succeeded,
-            result: Some(serde_json::to_vec(&told).unwrap().into()),
-            failure: None,
-            log: Bytes::new(),
-            usage: Usage::default(),
-            fetches: egress.records(),
-            crash: None,
-        })
-    }
-
-    fn engine_hash(&self) -> &str {
-        "sending"
-    }
-
-    fn slots(&self) -> usize {
-        4
-    }
-}
-
 /// Answers every request with nothing, and tells what came.
 async fn receiver() -> (std::net::SocketAddr, mpsc::UnboundedReceiver<String>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -395,7 +321,7 @@ async fn receiver() -> (std::net::SocketAddr, mpsc::UnboundedReceiver<String>) {
 async fn the_gateway_puts_a_value_in_its_placeholders_place_towards_its_hosts_alone() {
     let (address, mut received) = receiver().await;
     let gateway = Gateway::with(GatewayParts { insecure_allow: vec![address], ..GatewayParts::default() });
-    let (engine, _) = House::of_sandbox(Arc::new(Sending), gateway).await;
+    let (engine, _) = House::of_sandbox(Scripted::acting(asking), gateway).await;
     let rules: Vec<EgressRule> = vec![format!("http://{address}").parse().unwrap()];
     let spec = TenantSpec { egress: rules.clone().into(), ..TenantSpec::default() };
     let acme = engine.registry().put_tenant(&name("acme"), spec).await.unwrap().0;
@@ -414,6 +340,7 @@ async fn the_gateway_puts_a_value_in_its_placeholders_place_towards_its_hosts_al
             selector: Selector::Live,
             payload: Bytes::from_static(b"{}"),
             deadline: None,
+            counts: false,
         };
         let answer = engine.invoke(request).await.unwrap();
         text(answer.report.result.as_ref().unwrap()).to_owned()

@@ -332,6 +332,7 @@ impl World {
             selector: Selector::Live,
             payload: Bytes::from_static(b"{}"),
             deadline: None,
+            counts: false,
         };
         match self.engine.invoke(request).await {
             Ok(_) => self.invoked += 1,

@@ -24,6 +24,7 @@ fn invoke(tenant: &TenantRecord) -> InvokeRequest {
         selector: Selector::Live,
         payload: Bytes::from_static(b"{}"),
         deadline: None,
+        counts: false,
     }
 }
 

@@ -154,5 +154,6 @@ pub(super) fn attempt(code: &Code, event: &str) -> Attempt {
         cordon: Cordon::Shared,
         seed: 1,
         alone: false,
+        counts: false,
     }
 }

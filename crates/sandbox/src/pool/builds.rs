@@ -90,13 +90,13 @@ impl Builds {
     }
 
     pub(super) async fn compile(self: &Arc<Builds>, request: CompileRequest) -> Result<Build, BuildError> {
-        let CompileRequest { tenant, module, memory_bytes, timeout } = request;
+        let CompileRequest { tenant, module, memory_bytes, counts, timeout } = request;
         if !self.in_line().insert(tenant) {
             return Err(Unavailable::Full.into());
         }
         let _place = Place { builds: self, tenant };
         let _turn = self.compiling.acquire().await.map_err(|_| Unavailable::Draining)?;
-        let order = ToWorker::Compile { module: module.clone(), memory_bytes };
+        let order = ToWorker::Compile { module: module.clone(), memory_bytes, counts };
         let code = match self.ask(&order, timeout, &COMPILE).await? {
             FromWorker::Compiled { code } => code,
             _ => return Err(lost(None, &ConnectionError::Unexpected("a message out of turn"), &COMPILE)),

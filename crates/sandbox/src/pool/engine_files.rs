@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::config::StartError;
 use super::memory_file;
-use crate::wasm::{Base, EngineCode, compile_engine, engine_hash};
+use crate::wasm::{Base, EngineCode, WasmError, compile_counting_engine, compile_engine, engine_hash};
 
 const HASH_BYTES: usize = 32;
 /// Bytes of the cache file; the engine takes a tenth of it.
@@ -33,35 +33,62 @@ pub(super) struct EngineFiles {
 
 /// Takes seconds of CPU when the cache does not hold this engine: call it off the async threads.
 pub(super) fn prepare(cache_dir: Option<&Path>) -> Result<EngineFiles, StartError> {
-    let path = cache_dir.map(|dir| dir.join(format!("engine-{}.bin", engine_hash())));
-    let kept = path.as_deref().and_then(read);
-    let code = match kept {
-        Some(code) => code,
-        None => {
-            tracing::info!("compiling the JavaScript engine: a few seconds, once per data folder and version");
-            let code = compile_engine().map_err(|error| StartError::Engine(error.to_string()))?;
-            if let (Some(dir), Some(path)) = (cache_dir, &path) {
-                // Without the cache the next start is slow, no more.
-                if let Err(error) = write(dir, path, &code) {
-                    tracing::warn!(%error, path = %path.display(), "the compiled engine could not be kept");
-                }
-            }
-            code
-        }
-    };
-    let file = |name, bytes: &[u8]| {
-        memory_file::sealed(name, bytes).map(Arc::new).map_err(|error| StartError::Engine(error.to_string()))
-    };
+    let code = kept_or_made(cache_dir, "engine", unpack_engine, || {
+        tracing::info!("compiling the JavaScript engine: a few seconds, once per data folder and version");
+        let code = compile_engine()?;
+        Ok((pack_engine(&code), code))
+    })?;
     Ok(EngineFiles {
-        run: file("sublet-engine", &code.run)?,
-        init: file("sublet-engine-init", &code.init)?,
-        base_module: file("sublet-engine-base", &code.base.module)?,
+        run: sealed("sublet-engine", &code.run)?,
+        init: sealed("sublet-engine-init", &code.init)?,
+        base_module: sealed("sublet-engine-base", &code.base.module)?,
         hash: code.base.engine_hash(),
         base: Arc::new(code.base),
     })
 }
 
-fn read(path: &Path) -> Option<EngineCode> {
+/// What a process that counts instructions has in place of [`EngineFiles::run`]. Takes as long as [`prepare`].
+pub(super) fn prepare_counting(cache_dir: Option<&Path>) -> Result<Arc<OwnedFd>, StartError> {
+    let run = kept_or_made(
+        cache_dir,
+        "counting-engine",
+        |[run]| Some(run.to_vec()),
+        || {
+            tracing::info!("compiling the engine that counts instructions: once per data folder and version");
+            let run = compile_counting_engine()?;
+            Ok((pack(&[&run]), run))
+        },
+    )?;
+    sealed("sublet-engine-count", &run)
+}
+
+fn sealed(name: &str, bytes: &[u8]) -> Result<Arc<OwnedFd>, StartError> {
+    memory_file::sealed(name, bytes).map(Arc::new).map_err(|error| StartError::Engine(error.to_string()))
+}
+
+/// What is kept under the name, in so many parts, or else is made, and kept.
+fn kept_or_made<T, const N: usize>(
+    cache_dir: Option<&Path>,
+    name: &str,
+    read_parts: impl FnOnce([&[u8]; N]) -> Option<T>,
+    make: impl FnOnce() -> Result<(Vec<u8>, T), WasmError>,
+) -> Result<T, StartError> {
+    let path = cache_dir.map(|dir| dir.join(format!("{name}-{}.bin", engine_hash())));
+    let bytes = path.as_deref().and_then(read);
+    if let Some(kept) = bytes.as_deref().and_then(unpack).and_then(read_parts) {
+        return Ok(kept);
+    }
+    let (bytes, made) = make().map_err(|error| StartError::Engine(error.to_string()))?;
+    if let (Some(dir), Some(path)) = (cache_dir, &path) {
+        // Without the cache the next start is slow, no more.
+        if let Err(error) = write(dir, path, &bytes) {
+            tracing::warn!(%error, path = %path.display(), "the compiled engine could not be kept");
+        }
+    }
+    Ok(made)
+}
+
+fn read(path: &Path) -> Option<Vec<u8>> {
     let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC;
     let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
     let about = file.metadata().ok()?;
@@ -72,30 +99,36 @@ fn read(path: &Path) -> Option<EngineCode> {
     }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).ok()?;
-    unpack(&bytes)
+    Some(bytes)
 }
 
-/// The content's hash, the base's pages, then each part behind its length.
-fn unpack(bytes: &[u8]) -> Option<EngineCode> {
-    let (hash, content) = bytes.split_at_checked(HASH_BYTES)?;
-    if Sha256::digest(content).as_slice() != hash {
+fn unpack_engine([run, init, pages, module, memory]: [&[u8]; 5]) -> Option<EngineCode> {
+    let memory_pages = u32::from_le_bytes(pages.try_into().ok()?);
+    let (module, memory) = (Bytes::copy_from_slice(module), Bytes::copy_from_slice(memory));
+    Some(EngineCode { run: run.to_vec(), init: init.to_vec(), base: Base { memory, memory_pages, module } })
+}
+
+fn pack_engine(code: &EngineCode) -> Vec<u8> {
+    pack(&[&code.run, &code.init, &code.base.memory_pages.to_le_bytes(), &code.base.module, &code.base.memory])
+}
+
+/// The content's hash, then each part behind its length.
+fn unpack<const N: usize>(bytes: &[u8]) -> Option<[&[u8]; N]> {
+    let (hash, mut rest) = bytes.split_at_checked(HASH_BYTES)?;
+    if Sha256::digest(rest).as_slice() != hash {
         return None;
     }
-    let (pages, mut rest) = content.split_first_chunk::<4>()?;
-    let mut part = || {
+    let mut parts = [&[][..]; N];
+    for part in &mut parts {
         let (length, behind) = rest.split_first_chunk::<8>()?;
-        let (part, behind) = behind.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-        rest = behind;
-        Some(part)
-    };
-    let (run, init) = (part()?.to_vec(), part()?.to_vec());
-    let (module, memory) = (Bytes::copy_from_slice(part()?), Bytes::copy_from_slice(part()?));
-    Some(EngineCode { run, init, base: Base { memory, memory_pages: u32::from_le_bytes(*pages), module } })
+        (*part, rest) = behind.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+    }
+    Some(parts)
 }
 
-fn pack(code: &EngineCode) -> Vec<u8> {
-    let mut content = code.base.memory_pages.to_le_bytes().to_vec();
-    for part in [&code.run[..], &code.init, &code.base.module, &code.base.memory] {
+fn pack(parts: &[&[u8]]) -> Vec<u8> {
+    let mut content = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
+    for part in parts {
         content.extend_from_slice(&(part.len() as u64).to_le_bytes());
         content.extend_from_slice(part);
     }
@@ -105,12 +138,12 @@ fn pack(code: &EngineCode) -> Vec<u8> {
 }
 
 /// Under its name only when whole: two servers may start at once.
-fn write(dir: &Path, path: &Path, code: &EngineCode) -> std::io::Result<()> {
+fn write(dir: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let draft = path.with_extension(format!("draft-{}", std::process::id()));
     let _ = std::fs::remove_file(&draft);
     let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    file.write_all(&pack(code))?;
+    file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&draft, path)
 }
@@ -123,13 +156,13 @@ mod tests {
     fn a_kept_engine_with_one_byte_changed_is_not_used() {
         let base = Base { memory: vec![3; 20].into(), memory_pages: 7, module: vec![4; 30].into() };
         let code = EngineCode { run: vec![1; 100], init: vec![2; 50], base };
-        let bytes = pack(&code);
-        assert_eq!(unpack(&bytes).unwrap(), code);
+        let bytes = pack_engine(&code);
+        assert_eq!(unpack(&bytes).and_then(unpack_engine).unwrap(), code);
         for index in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[index] ^= 1;
-            assert!(unpack(&changed).is_none(), "byte {index}");
+            assert!(unpack::<5>(&changed).is_none(), "byte {index}");
         }
-        assert!(unpack(&bytes[..20]).is_none());
+        assert!(unpack::<5>(&bytes[..20]).is_none());
     }
 }

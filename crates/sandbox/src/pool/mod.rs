@@ -53,6 +53,8 @@ use crate::{
 
 /// Attempts that run alone at once, each in a process of its own.
 const ALONE_MAX: usize = 2;
+/// Attempts at once whose instructions are counted, each in a process of its own too.
+const COUNTING_MAX: usize = 2;
 /// How long an attempt waits while no worker is there at all.
 const WORKER_WITHIN: Duration = Duration::from_secs(5);
 /// How long killed processes may take to be gone.
@@ -66,6 +68,7 @@ pub struct Pool {
     builds: Arc<Builds>,
     images: Images,
     alone: Semaphore,
+    counting: Semaphore,
     active: Arc<Active>,
     slots: usize,
     layers: sublet_jail::Report,
@@ -137,6 +140,7 @@ impl Pool {
             builds,
             images: Images::default(),
             alone: Semaphore::new(ALONE_MAX),
+            counting: Semaphore::new(COUNTING_MAX),
             active: Arc::default(),
             slots: config.worker_count * config.slots_per_worker,
             layers,
@@ -220,10 +224,20 @@ impl Pool {
     /// In a process that runs nothing else and ends with it.
     async fn run_alone(&self, job: &Job) -> Result<Report, Unavailable> {
         let _turn = self.alone.acquire().await.map_err(|_| Unavailable::Draining)?;
-        let guard = EndOnDrop(self.roster.fresh().await?);
-        let ticket = guard.0.submit(job).ok_or_else(|| Unavailable::Broken("the standby is gone".to_owned()))?;
-        ticket.answer().await
+        run_in(self.roster.fresh().await?, job).await
     }
+
+    /// The same, on the engine that counts; a tenant's own module brings its counter along.
+    async fn run_counting(&self, job: &Job) -> Result<Report, Unavailable> {
+        let _turn = self.counting.acquire().await.map_err(|_| Unavailable::Draining)?;
+        run_in(self.roster.counting().await?, job).await
+    }
+}
+
+async fn run_in(worker: Arc<Worker>, job: &Job) -> Result<Report, Unavailable> {
+    let guard = EndOnDrop(worker);
+    let ticket = guard.0.submit(job).ok_or_else(|| Unavailable::Broken("a fresh worker is gone".to_owned()))?;
+    ticket.answer().await
 }
 
 /// Ends a worker when its one attempt has its answer, or nobody waits for it.
@@ -291,8 +305,10 @@ impl Sandbox for Pool {
             egress: attempt.egress,
             limits: Limits { wall, ..attempt.limits },
             seed: attempt.seed,
+            counts: attempt.counts,
         };
         match attempt.cordon {
+            _ if attempt.counts => self.run_counting(&job).await,
             _ if attempt.alone => self.run_alone(&job).await,
             Cordon::Shared => self.run_shared(&job).await,
             Cordon::Tenant(tenant) => self.cordons.run(tenant, &job).await,

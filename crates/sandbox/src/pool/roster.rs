@@ -55,6 +55,12 @@ async fn crash_of(fault: Option<&ConnectionError>, connection: Connection) -> Cr
     }
 }
 
+fn told(launched: Result<Connection, ConnectionError>) -> Result<Connection, ConnectionError> {
+    let result = if launched.is_ok() { "ready" } else { "failed" };
+    metrics::counter!("sublet_worker_starts_total", "result" => result).increment(1);
+    launched
+}
+
 /// Why a job found no place.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NoPlace {
@@ -83,10 +89,7 @@ impl Roster {
     }
 
     pub(super) async fn launch(&self) -> Result<Connection, ConnectionError> {
-        let launched = self.launcher.launch(Role::Runner { slots: self.slots_per_worker }).await;
-        let result = if launched.is_ok() { "ready" } else { "failed" };
-        metrics::counter!("sublet_worker_starts_total", "result" => result).increment(1);
-        launched
+        told(self.launcher.launch(Role::Runner { slots: self.slots_per_worker }).await)
     }
 
     /// Sends the job to the worker that suits best: the image's own seat, else one that has it loaded, unless another is
@@ -125,8 +128,23 @@ impl Roster {
         if let Some(worker) = self.take_standby() {
             return Ok(worker);
         }
-        let connection = self.launch().await.map_err(|error| Unavailable::Broken(error.to_string()))?;
-        let worker = self.launcher.worker(&connection, self.slots_per_worker);
+        let launched = self.launch().await;
+        self.without_seat(launched, self.slots_per_worker)
+    }
+
+    /// A worker for one attempt whose instructions are counted.
+    pub(super) async fn counting(self: &Arc<Roster>) -> Result<Arc<Worker>, Unavailable> {
+        let launched = told(self.launcher.launch_counting().await);
+        self.without_seat(launched, 1)
+    }
+
+    fn without_seat(
+        self: &Arc<Roster>,
+        launched: Result<Connection, ConnectionError>,
+        slots: usize,
+    ) -> Result<Arc<Worker>, Unavailable> {
+        let connection = launched.map_err(|error| Unavailable::Broken(error.to_string()))?;
+        let worker = self.launcher.worker(&connection, slots);
         tokio::spawn(Arc::clone(self).attend(Arc::clone(&worker), connection));
         Ok(worker)
     }

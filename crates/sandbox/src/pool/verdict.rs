@@ -15,6 +15,8 @@ use crate::{Crash, Failure, Limits, Report};
 pub(super) struct Known {
     pub(super) limits: Limits,
     pub(super) bytes_in: u64,
+    /// Instructions were to be counted.
+    pub(super) counts: bool,
 }
 
 /// Errors: a result that no honest worker would send. `elapsed` is the server's own measure, and the most that the
@@ -42,6 +44,7 @@ pub(super) fn report(done: Done, known: Known, elapsed: Duration) -> Result<Repo
         memory_limit_bytes: known.limits.memory_bytes,
         bytes_in: known.bytes_in,
         bytes_out: bytes_out as u64,
+        instructions: done.instructions.filter(|_| known.counts),
         ..Usage::default()
     };
     Ok(Report {
@@ -92,6 +95,7 @@ mod tests {
             log_bytes: 8,
         },
         bytes_in: 2,
+        counts: false,
     };
 
     fn done(result: &'static [u8]) -> Done {
@@ -104,6 +108,7 @@ mod tests {
             wall_us: u64::MAX,
             cpu_us: u64::MAX,
             memory_peak_bytes: u64::MAX,
+            instructions: Some(1),
         }
     }
 
@@ -111,6 +116,7 @@ mod tests {
     fn claims_are_held_to_what_the_server_knows() {
         let report = report(done(b"null"), KNOWN, Duration::from_micros(70)).unwrap();
         assert_eq!((report.usage.wall_us, report.usage.cpu_us, report.usage.memory_peak_bytes), (70, 70, 1000));
+        assert_eq!(report.usage.instructions, None, "nobody asked");
         assert_eq!(report.log, "a\u{fffd}".as_bytes());
     }
 

@@ -46,6 +46,7 @@ pub(super) struct Job {
     pub(super) egress: Option<Arc<dyn Egress>>,
     pub(super) limits: Limits,
     pub(super) seed: u64,
+    pub(super) counts: bool,
 }
 
 pub(super) struct Worker {
@@ -169,7 +170,7 @@ impl Worker {
             seed: job.seed,
         }));
         let (sender, answer) = oneshot::channel();
-        let known = Known { limits: job.limits, bytes_in: job.event.len() as u64 };
+        let known = Known { limits: job.limits, bytes_in: job.event.len() as u64, counts: job.counts };
         let in_flight = InFlight {
             answer: Some(sender),
             known,

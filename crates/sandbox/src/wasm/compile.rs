@@ -12,6 +12,7 @@ use wasmtime::Engine;
 use super::WasmError;
 use super::base::Base;
 use super::config;
+use super::count::counted;
 use super::prelude::PRELUDE;
 
 /// Made by `cargo xtask engine` from engines/quickjs.
@@ -60,6 +61,12 @@ pub fn compile_engine() -> Result<EngineCode, WasmError> {
     // SAFETY: compiled just above.
     let base = unsafe { Base::make(&init) }?;
     Ok(EngineCode { run, init, base })
+}
+
+/// [`EngineCode::run`] as attempts run on it whose instructions are counted; takes seconds of CPU as well.
+pub fn compile_counting_engine() -> Result<Vec<u8>, WasmError> {
+    let module = counted(&run_variant(ARTIFACT)?).map_err(|error| WasmError::Runtime(error.to_string()))?;
+    Ok(compiler()?.precompile_module(&module)?)
 }
 
 /// The server's wasmtime: compiles, runs nothing.

@@ -14,6 +14,7 @@ use wasmtime::{Engine, Instance, InstancePre, Linker, MemoryType, Module, Store}
 
 use super::WasmError;
 use super::config;
+use super::count;
 use super::ending::classify;
 use super::host::{self, Allowance, GuestClock, Host, Observed, Outgoing, Phase, imports};
 use super::module::{self, LoadedModule};
@@ -51,6 +52,8 @@ pub struct Runner {
 struct Shared {
     engine: Engine,
     module: Module,
+    /// The engine is the one that counts its instructions.
+    counts: bool,
     linker: Linker<Host>,
     base: InstancePre<Host>,
     base_pages: u32,
@@ -60,13 +63,15 @@ struct Shared {
 
 impl Runner {
     /// # Safety
-    /// `run_code` must be [`super::EngineCode::run`] as made by our server: it is run as machine code. `base` must hold
+    /// `run_code` must be [`super::EngineCode::run`] or [`super::compile_counting_engine`]'s, as made by our server: it is
+    /// run as machine code. `base` must hold
     /// [`super::Base::module`] of the same engine and be sealed against writing.
     pub unsafe fn new(run_code: &[u8], base: File, slots: usize) -> Result<Runner, WasmError> {
         let slots = u32::try_from(slots).map_err(|_| WasmError::Runtime(format!("{slots} slots")))?;
         let engine = Engine::new(&config::pooling(slots))?;
         // SAFETY: the caller vouches for the bytes.
         let module = unsafe { Module::deserialize(&engine, run_code)? };
+        let counts = module.get_export(count::COUNTER).is_some();
         let linker = host::linker(&engine)?;
         let wasi = wasi::linker(&engine)?;
         // SAFETY: the caller vouches for the bytes, and that they stay as they are.
@@ -75,7 +80,7 @@ impl Runner {
         let base_pages = pages.and_then(|pages| u32::try_from(pages).ok());
         let base_pages = base_pages.ok_or_else(|| WasmError::Runtime("a base without memory".to_owned()))?;
         let base = Linker::new(&engine).instantiate_pre(&base)?;
-        Ok(Runner { shared: Arc::new(Shared { engine, module, linker, base, base_pages, wasi }) })
+        Ok(Runner { shared: Arc::new(Shared { engine, module, counts, linker, base, base_pages, wasi }) })
     }
 
     /// Reads a snapshot that is a patch, maps one that is a module, and machine code; the pages of those are shared with
@@ -220,6 +225,8 @@ pub struct RunEnd {
     pub failure: Option<Failure>,
     pub log: Bytes,
     pub memory_peak_bytes: u64,
+    /// Of a module that counts them.
+    pub instructions: Option<u64>,
 }
 
 impl RunEnd {
@@ -230,7 +237,7 @@ impl RunEnd {
             Ok(result) => (Outcome::Succeeded, Some(result), None),
             Err((outcome, failure)) => (outcome, None, Some(failure)),
         };
-        RunEnd { outcome, result, failure, log, memory_peak_bytes }
+        RunEnd { outcome, result, failure, log, memory_peak_bytes, instructions: observed.instructions() }
     }
 }
 
@@ -242,6 +249,9 @@ async fn attempt(shared: Arc<Shared>, image: Snapshot, host: Host, task: Task) -
     store.set_epoch_deadline(FIRST_TICKS);
     store.epoch_deadline_async_yield_and_update(NEXT_TICKS);
     let called = call(&shared, &image, &mut store, task).await;
+    if let Some(counter) = store.data().counter {
+        observed.count_instructions(counter.get(&mut store).i64());
+    }
     let finish = store.data_mut().finish.take();
     let denied = observed.memory_denied.load(Ordering::Relaxed);
     RunEnd::of(&observed, classify(finish, called.as_ref().err(), denied, limits.memory_bytes, limits.result_bytes))
@@ -263,6 +273,12 @@ async fn call(shared: &Shared, image: &Snapshot, store: &mut Store<Host>, task: 
     store.data_mut().memory = Some(memory);
     let imports = imports(&shared.linker, store, &shared.module, memory)?;
     let instance = Instance::new_async(&mut *store, &shared.module, &imports).await?;
+    if shared.counts
+        && let Some(counter) = count::counter(store, &instance)
+    {
+        store.data_mut().counter = Some(counter);
+        count::follow(store, counter, store.data().observed.clone());
+    }
     let attempt = instance.get_typed_func::<(u32, u32, u32, i64), ()>(&mut *store, "sublet_attempt")?;
     let (event, context) = (u32::try_from(task.event.len())?, u32::try_from(task.context_json.len())?);
     let environment = u32::try_from(task.environment_json.len())?;

@@ -69,6 +69,14 @@ impl Reader {
         self.0.try_get_u8().map_err(|_| WireError::Short(field))
     }
 
+    pub(crate) fn flag(&mut self, field: &'static str) -> Result<bool, WireError> {
+        match self.u8(field)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(WireError::Invalid(field)),
+        }
+    }
+
     pub(crate) fn u32(&mut self, field: &'static str) -> Result<u32, WireError> {
         self.0.try_get_u32_le().map_err(|_| WireError::Short(field))
     }

@@ -13,7 +13,7 @@ use crate::wasm::RawSnapshot;
 use crate::{BuildRequest, Failure, ImageKind, Limits};
 
 /// Both ends come from one binary; the number catches a worker binary of another version.
-pub(crate) const PROTOCOL: u32 = 3;
+pub(crate) const PROTOCOL: u32 = 4;
 /// Bytes of a report of layers, and of a worker's last words.
 const REPORT_BYTES_MAX: usize = 64 * 1024;
 const LAST_WORDS_BYTES_MAX: usize = 4 * 1024;
@@ -80,6 +80,7 @@ pub(crate) enum ToWorker {
     Compile {
         module: Bytes,
         memory_bytes: u64,
+        counts: bool,
     },
 }
 
@@ -94,6 +95,8 @@ pub(crate) struct Done {
     pub(crate) wall_us: u64,
     pub(crate) cpu_us: u64,
     pub(crate) memory_peak_bytes: u64,
+    /// Where they were counted.
+    pub(crate) instructions: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -195,9 +198,10 @@ impl ToWorker {
                     to.u64(*attempt);
                     to.bytes(message);
                 }
-                ToWorker::Compile { module, memory_bytes } => {
+                ToWorker::Compile { module, memory_bytes, counts } => {
                     to.u8(20);
                     to.u64(*memory_bytes);
+                    to.u8(u8::from(*counts));
                     to.bytes(module);
                 }
             }
@@ -250,6 +254,7 @@ impl ToWorker {
             }
             20 => ToWorker::Compile {
                 memory_bytes: from.u64("memory")?,
+                counts: from.flag("counts")?,
                 module: from.bytes("module", limit::PACKAGE_UNPACKED_BYTES_MAX)?,
             },
             kind => return Err(WireError::Kind(kind)),
@@ -347,6 +352,8 @@ fn write_done(to: &mut Writer<'_>, done: &Done) {
     to.u64(done.wall_us);
     to.u64(done.cpu_us);
     to.u64(done.memory_peak_bytes);
+    to.u8(u8::from(done.instructions.is_some()));
+    to.u64(done.instructions.unwrap_or(0));
     to.bytes(&done.log);
     match (&done.result, &done.failure) {
         (Some(result), _) => {
@@ -366,6 +373,7 @@ fn read_done(from: &mut Reader) -> Result<Done, WireError> {
     let attempt = from.u64("attempt")?;
     let outcome = Outcome::from_code(from.u8("outcome")?).ok_or(WireError::Invalid("outcome"))?;
     let (wall_us, cpu_us, memory_peak_bytes) = (from.u64("wall")?, from.u64("cpu")?, from.u64("memory")?);
+    let (is_counted, counted) = (from.flag("counted")?, from.u64("instructions")?);
     let log = from.bytes("log", limit::LOG_BYTES_MAX + LOG_MARK_BYTES_MAX)?;
     let (result, failure) = match from.u8("answer")? {
         1 => (Some(from.bytes("result", limit::RESULT_BYTES_MAX)?), None),
@@ -375,7 +383,8 @@ fn read_done(from: &mut Reader) -> Result<Done, WireError> {
     if result.is_some() != (outcome == Outcome::Succeeded) {
         return Err(WireError::Invalid("outcome"));
     }
-    Ok(Done { attempt, outcome, result, failure, log, wall_us, cpu_us, memory_peak_bytes })
+    let instructions = is_counted.then_some(counted);
+    Ok(Done { attempt, outcome, result, failure, log, wall_us, cpu_us, memory_peak_bytes, instructions })
 }
 
 #[cfg(test)]
@@ -397,6 +406,7 @@ mod tests {
             wall_us: 5,
             cpu_us: 4,
             memory_peak_bytes: 3,
+            instructions: Some(6),
         }
     }
 

@@ -34,10 +34,10 @@ pub(super) fn build(
             lower_ceiling(package_ceiling(&request))?;
             evaluate(prepared, &request).map(FromWorker::Built)
         }
-        ToWorker::Compile { module, memory_bytes } => {
+        ToWorker::Compile { module, memory_bytes, counts } => {
             drop(prepared);
             lower_ceiling(COMPILE_BYTES)?;
-            compile(initializer, &module, memory_bytes)
+            compile(initializer, &module, memory_bytes, counts)
         }
         _ => return Err(Fault::Protocol("neither a package nor a module")),
     };
@@ -55,8 +55,8 @@ fn evaluate(prepared: Prepared<'_>, request: &BuildRequest) -> Result<RawSnapsho
     Ok(raw)
 }
 
-fn compile(initializer: &Initializer, module: &[u8], memory_bytes: u64) -> Result<FromWorker, Failure> {
-    let code = initializer.compile(module, memory_bytes)?;
+fn compile(initializer: &Initializer, module: &[u8], memory_bytes: u64, counts: bool) -> Result<FromWorker, Failure> {
+    let code = initializer.compile(module, memory_bytes, counts)?;
     if code.len() > MACHINE_CODE_BYTES_MAX {
         return Err(ending::machine_code_too_large(code.len(), MACHINE_CODE_BYTES_MAX));
     }

@@ -260,9 +260,14 @@ impl<'a> Executor<'a> {
         let stage = std::mem::replace(&mut held.stage, Stage::Ended);
         let end = match stage {
             Stage::Running(running) => running.stop(outcome, failure),
-            Stage::Fresh(..) | Stage::Ended => {
-                RunEnd { outcome, result: None, failure: Some(failure), log: bytes::Bytes::new(), memory_peak_bytes: 0 }
-            }
+            Stage::Fresh(..) | Stage::Ended => RunEnd {
+                outcome,
+                result: None,
+                failure: Some(failure),
+                log: bytes::Bytes::new(),
+                memory_peak_bytes: 0,
+                instructions: None,
+            },
         };
         self.queue.remove(attempt);
         self.finish(attempt, end, outlet)
@@ -283,6 +288,7 @@ impl<'a> Executor<'a> {
             wall_us: micros(held.received.elapsed()),
             cpu_us: micros(held.cpu),
             memory_peak_bytes: end.memory_peak_bytes,
+            instructions: end.instructions,
         };
         outlet.push(&FromWorker::Done(done))?;
         if outlet.is_empty() {

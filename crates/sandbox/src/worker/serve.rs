@@ -146,5 +146,6 @@ fn played(attempt: u64, result: Vec<u8>) -> Done {
         wall_us: 0,
         cpu_us: 0,
         memory_peak_bytes: 0,
+        instructions: None,
     }
 }

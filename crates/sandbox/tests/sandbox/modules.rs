@@ -19,7 +19,13 @@ const PROBE: &[u8] = include_bytes!("../data/probe.wasm");
 const OWNER: TenantId = TenantId::from_raw(1);
 
 fn request(module: impl Into<Bytes>) -> CompileRequest {
-    CompileRequest { tenant: OWNER, module: module.into(), memory_bytes: 64 << 20, timeout: Duration::from_secs(60) }
+    CompileRequest {
+        tenant: OWNER,
+        module: module.into(),
+        memory_bytes: 64 << 20,
+        counts: false,
+        timeout: Duration::from_secs(60),
+    }
 }
 
 fn code_of(build: Build) -> Code {

@@ -13,6 +13,7 @@ mod outcome;
 mod packages;
 mod secret;
 mod support;
+mod table;
 mod typescript;
 mod webapi;
 mod wrappers;

@@ -1,9 +1,7 @@
 //! Dates in time zones, against what real Node.js 20 (with all of ICU) gave for the same calls: js/zones20.json, made once
 //! by running them there.
 
-use serde_json::{Value, json};
-
-use crate::support::{from, package, run};
+use crate::table::every_case_holds;
 use crate::webapi::holds;
 
 const CASES: &str = include_str!("js/zones20.json");
@@ -25,14 +23,7 @@ const RUNNER: &str = "
 
 #[test]
 fn dates_are_shown_as_node_shows_them() {
-    let Value::Array(cases) = serde_json::from_str(CASES).unwrap() else { panic!("no cases") };
-    assert!(cases.len() > 500, "only {} cases", cases.len());
-    let built = package(&[("index.mjs", RUNNER)]);
-    let mut failures: Vec<String> = Vec::new();
-    for batch in cases.chunks(100) {
-        failures.extend(from::<Vec<String>>(&run(&built, &json!(batch).to_string())));
-    }
-    assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), cases.len(), failures.join("\n"));
+    every_case_holds(CASES, 500, RUNNER);
 }
 
 #[test]

@@ -91,6 +91,7 @@ impl Sandbox for Script {
             bytes_out: 10,
             fetches: attempt.egress.as_ref().map_or(0, |egress| egress.used().calls),
             egress_bytes: attempt.egress.as_ref().map_or(0, |egress| egress.used().bytes),
+            instructions: attempt.counts.then_some(4_321),
         };
         Ok(Report {
             outcome,

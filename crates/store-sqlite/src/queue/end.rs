@@ -46,6 +46,7 @@ pub(super) fn write_attempt(
         counter(usage.bytes_out),
         counter(usage.fetches),
         counter(usage.egress_bytes),
+        usage.instructions.map(counter),
         result,
         failure,
         log,

@@ -84,8 +84,8 @@ fn attempt(conn: &Connection, id: AttemptId) -> Outcome<Option<AttemptRecord>> {
     }
     let sql = format!(
         "SELECT tenant, function, invocation, number, version, outcome, started, ended, wall_us, cpu_us, \
-         memory_peak_bytes, memory_limit_bytes, bytes_in, bytes_out, fetches, egress_bytes, result, failure, log, fetch_log \
-         FROM attempt_{hour} WHERE id = ?"
+         memory_peak_bytes, memory_limit_bytes, bytes_in, bytes_out, fetches, egress_bytes, instructions, result, \
+         failure, log, fetch_log FROM attempt_{hour} WHERE id = ?"
     );
     let mut statement = conn.prepare_cached(&sql)?;
     let mut rows = statement.query([id.raw()])?;
@@ -105,10 +105,10 @@ fn attempt(conn: &Connection, id: AttemptId) -> Outcome<Option<AttemptRecord>> {
             version: row.get(4)?,
             outcome,
             usage: usage_at(row, 8)?,
-            result: kept(16)?,
-            failure: kept(17)?,
-            log: body(conn, row, 18)?.into(),
-            fetches: kept(19)?,
+            result: kept(17)?,
+            failure: kept(18)?,
+            log: body(conn, row, 19)?.into(),
+            fetches: kept(20)?,
         },
     }))
 }

@@ -11,13 +11,13 @@ CREATE TABLE IF NOT EXISTS event_{hour} (
 -- What a transformer made of an event for one invocation or delivery, whose id it has. tenant: the event's.
 CREATE TABLE IF NOT EXISTS input_{hour} (id INTEGER PRIMARY KEY, tenant INTEGER, body BLOB NOT NULL);
 -- wall_us to bytes_out, fetches and egress_bytes: as in usage_sum. Result, failure and fetch_log (JSON) are null when there
--- is none.
+-- is none, instructions when they were not counted.
 CREATE TABLE IF NOT EXISTS attempt_{hour} (
     id INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, function INTEGER NOT NULL, invocation INTEGER NOT NULL,
     number INTEGER NOT NULL, version INTEGER NOT NULL, outcome INTEGER NOT NULL, started INTEGER NOT NULL,
     ended INTEGER NOT NULL, wall_us INTEGER NOT NULL, cpu_us INTEGER NOT NULL, memory_peak_bytes INTEGER NOT NULL,
     memory_limit_bytes INTEGER NOT NULL, bytes_in INTEGER NOT NULL, bytes_out INTEGER NOT NULL,
-    fetches INTEGER NOT NULL DEFAULT 0, egress_bytes INTEGER NOT NULL DEFAULT 0,
+    fetches INTEGER NOT NULL DEFAULT 0, egress_bytes INTEGER NOT NULL DEFAULT 0, instructions INTEGER,
     result BLOB, failure BLOB, log BLOB, fetch_log BLOB
 );
 -- Invocations that ended, but for dead letters.

@@ -22,10 +22,11 @@ pub(crate) const HOUR: &str = include_str!("hour.sql");
 
 /// What tables of hours lack that an earlier program made: table, column, declaration. Behind all others there, so every
 /// statement names its columns.
-const NEW_COLUMNS: [(&str, &str, &str); 3] = [
+const NEW_COLUMNS: [(&str, &str, &str); 4] = [
     ("attempt", "fetches", "INTEGER NOT NULL DEFAULT 0"),
     ("attempt", "egress_bytes", "INTEGER NOT NULL DEFAULT 0"),
     ("attempt", "fetch_log", "BLOB"),
+    ("attempt", "instructions", "INTEGER"),
 ];
 
 /// The newest version this program knows.

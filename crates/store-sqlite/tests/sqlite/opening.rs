@@ -74,7 +74,7 @@ async fn attempts_of_an_earlier_program_are_read_and_stand_beside_new_ones() {
     source.run(&store, lease(&ownership, tenant, old)).await;
     store.close().await.unwrap();
     let conn = rusqlite::Connection::open(folder.path().join("sublet.db")).unwrap();
-    for column in ["fetches", "egress_bytes", "fetch_log"] {
+    for column in ["fetches", "egress_bytes", "instructions", "fetch_log"] {
         let hour = START.millis() / 3_600_000;
         conn.execute_batch(&format!("ALTER TABLE attempt_{hour} DROP COLUMN {column}")).unwrap();
     }
@@ -89,7 +89,7 @@ async fn attempts_of_an_earlier_program_are_read_and_stand_beside_new_ones() {
     drop(store.claim(vec![source.claim(lease)]));
     let mut end = source.end();
     end.fetches = Some(r#"[{"url":"https://a.test/"}]"#.into());
-    (end.usage.fetches, end.usage.egress_bytes) = (1, 900);
+    (end.usage.fetches, end.usage.egress_bytes, end.usage.instructions) = (1, 900, Some(70));
     let settle = Settle { lease, end: end.clone(), next: Next::Succeed, announce: false, message: None };
     store.settle(settle).await.unwrap();
     assert_eq!(store.attempts(tenant, new).await.unwrap()[0].end, end);

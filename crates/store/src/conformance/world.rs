@@ -310,6 +310,7 @@ impl World {
                 bytes_out: 42,
                 fetches: 2,
                 egress_bytes: 1_700,
+                instructions: succeeded.then_some(123_456),
             },
             result: succeeded.then(|| Bytes::from_static(br#"{"tag":"urgent"}"#)),
             failure: (!succeeded).then(|| Bytes::from_static(br#"{"errorType":"TypeError"}"#)),

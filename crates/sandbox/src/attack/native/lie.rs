@@ -181,6 +181,7 @@ fn done(result: &'static [u8]) -> Done {
         log: Bytes::new(),
         wall_us: 1,
         cpu_us: 1,
+        instructions: None,
         memory_peak_bytes: 1,
     }
 }

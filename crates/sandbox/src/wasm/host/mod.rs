@@ -25,7 +25,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use wasmtime::{Caller, Engine, Extern, Linker, Memory, Module, ResourceLimiter, Store};
+use wasmtime::{Caller, Engine, Extern, Global, Linker, Memory, Module, ResourceLimiter, Store};
 
 use self::call::{CallContext, CallState};
 use super::WasmError;
@@ -36,6 +36,9 @@ use super::log::Log;
 const MODULE: &str = "sublet";
 /// What it imports from there.
 const NAMES: [&str; 8] = ["now_us", "remaining_ms", "input", "log", "finish", "call", "reply", "wait"];
+
+/// In place of a number of instructions; no counter gets there.
+const NOT_COUNTED: u64 = u64::MAX;
 
 /// How the guest said its call ended; the numbers are those of engines/quickjs/glue.c.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub(super) struct Observed {
     pub(super) memory_peak_bytes: AtomicU64,
     /// The guest asked for more memory than it may have.
     pub(super) memory_denied: AtomicBool,
+    /// [`NOT_COUNTED`], or what its module has counted so far.
+    instructions: AtomicU64,
     pub(super) mailbox: Mailbox,
     /// For the worker's loop to pass on.
     pub(super) outgoing: Mutex<Vec<Outgoing>>,
@@ -64,6 +69,8 @@ pub(super) struct Observed {
 pub(super) struct Host {
     pub(super) observed: Arc<Observed>,
     pub(super) memory: Option<Memory>,
+    /// Where the engine counts its instructions, if it does.
+    pub(super) counter: Option<Global>,
     pub(super) finish: Option<Finish>,
     input: Vec<Bytes>,
     reply: Bytes,
@@ -101,9 +108,20 @@ impl Observed {
             log: Mutex::new(Log::new(log_bytes)),
             memory_peak_bytes: AtomicU64::new(0),
             memory_denied: AtomicBool::new(false),
+            instructions: AtomicU64::new(NOT_COUNTED),
             mailbox: Mailbox::default(),
             outgoing: Mutex::default(),
         }
+    }
+
+    /// What a counted module's counter says.
+    pub(super) fn count_instructions(&self, counter: Option<i64>) {
+        let count = counter.and_then(|count| u64::try_from(count).ok());
+        self.instructions.store(count.unwrap_or(NOT_COUNTED), Ordering::Relaxed);
+    }
+
+    pub(super) fn instructions(&self) -> Option<u64> {
+        Some(self.instructions.load(Ordering::Relaxed)).filter(|&count| count != NOT_COUNTED)
     }
 
     /// Whether a memory may grow to `desired` bytes, of `most`; remembers either way.
@@ -122,6 +140,7 @@ impl Host {
         Host {
             observed: Arc::new(Observed::new(allowance.log_bytes)),
             memory: None,
+            counter: None,
             finish: None,
             input: Vec::new(),
             reply: Bytes::new(),

@@ -1,5 +1,6 @@
 //! From a module to machine code, in a builder.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::hash::Hash;
 use std::sync::OnceLock;
@@ -8,6 +9,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::Module;
 
 use super::super::compile::{ShaHasher, compiler};
+use super::super::count::counted;
 use super::super::initializer::Initializer;
 use super::super::wasi;
 use super::inspect::inspect;
@@ -35,12 +37,16 @@ pub(crate) fn machine_hash() -> &'static str {
 }
 
 impl Initializer {
-    /// Compiles a tenant's module. Whatever is wrong with it is told as its failure; what takes too long or too much is
+    /// Compiles a tenant's module, with a counter of its instructions in it if asked for. Whatever is wrong with it is told as its failure; what takes too long or too much is
     /// ended with this process.
-    pub fn compile(&self, module: &[u8], memory_bytes: u64) -> Result<Vec<u8>, Failure> {
+    pub fn compile(&self, module: &[u8], memory_bytes: u64, counts: bool) -> Result<Vec<u8>, Failure> {
         inspect(module, memory_bytes).map_err(refused)?;
+        let module = match counts {
+            true => Cow::Owned(counted(module).map_err(|error| refused(error.to_string()))?),
+            false => Cow::Borrowed(module),
+        };
         let engine = self.engine();
-        let code = engine.precompile_module(module).map_err(|error| refused(first_words(&error)))?;
+        let code = engine.precompile_module(&module).map_err(|error| refused(first_words(&error)))?;
         // What a worker will do with it, so that it fails here, where there is somebody to tell.
         // SAFETY: compiled just above, in this process, which runs nothing else.
         let loaded = unsafe { Module::deserialize(engine, &code) }.map_err(|error| refused(first_words(&error)))?;

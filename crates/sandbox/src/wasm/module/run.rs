@@ -6,6 +6,7 @@ use sublet_model::{Outcome, limit};
 use wasmtime::{Engine, InstancePre, Linker, Module, Store, Trap};
 
 use super::super::WasmError;
+use super::super::count;
 use super::super::runner::{FIRST_TICKS, NEXT_TICKS, RunEnd, Task};
 use super::super::wasi::{Exit, Setting, Wasi};
 use crate::Failure;
@@ -15,11 +16,16 @@ const CONTEXT_VARIABLE: &str = "SUBLET_CONTEXT";
 
 /// A module ready for attempts; cheap to clone.
 #[derive(Clone)]
-pub(in crate::wasm) struct LoadedModule(InstancePre<Wasi>);
+pub(in crate::wasm) struct LoadedModule {
+    instance: InstancePre<Wasi>,
+    /// It was compiled to count its instructions.
+    counts: bool,
+}
 
 impl LoadedModule {
     pub(in crate::wasm) fn new(linker: &Linker<Wasi>, module: &Module) -> Result<LoadedModule, WasmError> {
-        Ok(LoadedModule(linker.instantiate_pre(module)?))
+        let counts = module.get_export(count::COUNTER).is_some();
+        Ok(LoadedModule { instance: linker.instantiate_pre(module)?, counts })
     }
 
     pub(in crate::wasm) fn host(&self, task: &Task) -> Wasi {
@@ -60,13 +66,22 @@ pub(in crate::wasm) async fn attempt(engine: Engine, module: LoadedModule, wasi:
     store.set_epoch_deadline(FIRST_TICKS);
     store.epoch_deadline_async_yield_and_update(NEXT_TICKS);
     let called = call(&module, &mut store).await;
+    if let Some(counter) = store.data().counter {
+        observed.count_instructions(counter.get(&mut store).i64());
+    }
     let ending = ending(called, store.data_mut(), &task);
     RunEnd::of(&observed, ending)
 }
 
 /// A start function runs here too, under the same limits.
 async fn call(module: &LoadedModule, store: &mut Store<Wasi>) -> wasmtime::Result<()> {
-    let instance = module.0.instantiate_async(&mut *store).await?;
+    let instance = module.instance.instantiate_async(&mut *store).await?;
+    if module.counts
+        && let Some(counter) = count::counter(store, &instance)
+    {
+        store.data_mut().counter = Some(counter);
+        count::follow(store, counter, store.data().observed.clone());
+    }
     let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
     start.call_async(&mut *store, ()).await
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
-use wasmtime::{Memory, ResourceLimiter};
+use wasmtime::{Global, Memory, ResourceLimiter};
 
 use super::super::config::MODULE_TABLE_ENTRIES_MAX;
 use super::super::host::Observed;
@@ -33,6 +33,8 @@ pub(in crate::wasm) struct Wasi {
     pub(super) arguments: Vec<Vec<u8>>,
     pub(super) environment: Vec<Vec<u8>>,
     pub(super) memory: Option<Memory>,
+    /// Where the module counts its instructions, if it does.
+    pub(in crate::wasm) counter: Option<Global>,
     pub(super) started: Instant,
     now_ms: i64,
     memory_bytes: u64,
@@ -50,6 +52,7 @@ impl Wasi {
             arguments: setting.arguments.into_iter().map(terminated).collect(),
             environment: setting.environment.into_iter().map(variable).collect(),
             memory: None,
+            counter: None,
             started: Instant::now(),
             now_ms: setting.now_ms,
             memory_bytes: setting.limits.memory_bytes,
