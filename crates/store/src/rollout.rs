@@ -12,6 +12,11 @@ use crate::registry::{LayerRecord, NewVersion};
 /// Rollouts of a layer whose steps are kept; an older one is not taken back step by step any more.
 pub const ROLLOUTS_KEPT: u32 = 10;
 
+/// Of a layer's rollouts, the newest that is forgotten when this version is published; those before it go with it.
+pub const fn newest_forgotten(version: u32) -> u32 {
+    version.saturating_sub(ROLLOUTS_KEPT)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RolloutState {
     Running,
@@ -66,6 +71,21 @@ pub struct RolloutRecord {
     pub ended: Option<Timestamp>,
 }
 
+impl RolloutRecord {
+    /// What it is when it has seen every function.
+    pub fn at_end(self, now: Timestamp) -> RolloutRecord {
+        let state = if self.failed > 0 { RolloutState::Failed } else { RolloutState::Done };
+        let total = self.made + self.failed + self.passed_over;
+        RolloutRecord { state, total, ended: Some(now), ..self }
+    }
+
+    /// What it is when its layer's version is taken back: ended at once where no step has a way back to go.
+    pub fn taken_back(self, now: Timestamp) -> RolloutRecord {
+        let is_all_back = self.made == self.restored + self.kept;
+        RolloutRecord { state: RolloutState::TakenBack, ended: is_all_back.then_some(now), ..self }
+    }
+}
+
 /// A function whose live version uses a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LiveUse {
@@ -73,6 +93,20 @@ pub struct LiveUse {
     pub function: FunctionId,
     /// The number of that version.
     pub live: u32,
+}
+
+impl LiveUse {
+    /// What its step has to make, and put live, where `live` is the function's live version by now. `Err`: what the step
+    /// comes to without making anything; what was built for another live version is for nobody, whether it built or not.
+    pub fn decide(self, live: Option<u32>, built: Result<NewVersion, String>) -> Result<NewVersion, StepEnd> {
+        if live != Some(self.live) {
+            return Err(StepEnd::PassedOver);
+        }
+        match built {
+            Ok(new) => Ok(NewVersion { make_live: true, ..new }),
+            Err(error) => Err(StepEnd::Failed(error)),
+        }
+    }
 }
 
 /// What a step came to.

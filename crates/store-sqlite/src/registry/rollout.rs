@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 use sublet_model::{Error, FunctionId, Name, TenantId, Timestamp, limit};
-use sublet_store::rollout::ROLLOUTS_KEPT;
+use sublet_store::rollout::newest_forgotten;
 use sublet_store::{
     LayerRecord, Listing, LiveUse, NewVersion, Page, RolloutFailure, RolloutRecord, RolloutState, Rollouts, StepEnd,
     StepsBack,
@@ -59,9 +59,10 @@ pub(super) fn begin(conn: &Connection, name: &Name, number: u32, rolls_out: bool
         "UPDATE rollout SET state = ?, ended = ? WHERE layer = ? AND state = ?",
         params![superseded, now.millis(), name.as_str(), running],
     )?;
-    let oldest = number.saturating_sub(ROLLOUTS_KEPT);
+    let forgotten = newest_forgotten(number);
     for table in ["rollout", "rollout_step"] {
-        conn.execute(&format!("DELETE FROM {table} WHERE layer = ? AND version <= ?"), params![name.as_str(), oldest])?;
+        let sql = format!("DELETE FROM {table} WHERE layer = ? AND version <= ?");
+        conn.execute(&sql, params![name.as_str(), forgotten])?;
     }
     if rolls_out {
         conn.execute(
@@ -122,13 +123,9 @@ fn step(
     if one(conn, sql, params![name.as_str(), number, of.function.raw()], |_| Ok(()))?.is_some() {
         return Err(Error::conflict(format!("function {} has its step", of.function)).into());
     }
-    let end = match built {
-        _ if live_of(conn, of.tenant, of.function)? != Some(of.live) => StepEnd::PassedOver,
-        Err(error) => StepEnd::Failed(error.clone()),
-        Ok(new) => {
-            let new = NewVersion { make_live: true, ..new.clone() };
-            StepEnd::Made(version::publish(conn, of.tenant, of.function, &new, now)?.number)
-        }
+    let end = match of.decide(live_of(conn, of.tenant, of.function)?, built.clone()) {
+        Ok(new) => StepEnd::Made(version::publish(conn, of.tenant, of.function, &new, now)?.number),
+        Err(end) => end,
     };
     let (made, error) = match &end {
         StepEnd::Made(number) => (Some(*number), None),
@@ -150,14 +147,25 @@ fn step(
 fn end(conn: &Connection, name: &Name, number: u32, now: Timestamp) -> Outcome<RolloutRecord> {
     check_state(conn, name, number, RolloutState::Running)?;
     let none = || Error::not_found(format!("the rollout of version {number} of layer {name}"));
-    let found = find(conn, name, Some(number))?.ok_or_else(none)?;
-    let state = if found.failed > 0 { RolloutState::Failed } else { RolloutState::Done };
-    let total = found.made + found.failed + found.passed_over;
+    let ended = find(conn, name, Some(number))?.ok_or_else(none)?.at_end(now);
+    put_state(conn, &ended)?;
+    Ok(ended)
+}
+
+/// Writes what changes when a rollout ends or is taken back.
+fn put_state(conn: &Connection, record: &RolloutRecord) -> Outcome<()> {
+    let total = i64::try_from(record.total).unwrap_or(i64::MAX);
     conn.execute(
         "UPDATE rollout SET state = ?, total = ?, ended = ? WHERE layer = ? AND version = ?",
-        params![state.as_str(), i64::try_from(total).unwrap_or(i64::MAX), now.millis(), name.as_str(), number],
+        params![
+            record.state.as_str(),
+            total,
+            record.ended.map(Timestamp::millis),
+            record.layer.as_str(),
+            record.version
+        ],
     )?;
-    Ok(RolloutRecord { state, total, ended: Some(now), ..found })
+    Ok(())
 }
 
 /// Steps whose version was made and that the way back has not seen.
@@ -165,11 +173,9 @@ const TO_GO_BACK: &str = "FROM rollout_step WHERE layer = ?1 AND version = ?2 AN
 
 fn take_back(conn: &Connection, name: &Name, now: Timestamp) -> Outcome<LayerRecord> {
     let (current, taken) = layer::take_back(conn, name)?;
-    let sql = format!(
-        "UPDATE rollout SET state = ?3, ended = CASE WHEN EXISTS (SELECT 1 {TO_GO_BACK}) THEN NULL ELSE ?4 END \
-         WHERE layer = ?1 AND version = ?2"
-    );
-    conn.execute(&sql, params![name.as_str(), taken, RolloutState::TakenBack.as_str(), now.millis()])?;
+    if let Some(found) = find(conn, name, Some(taken))? {
+        put_state(conn, &found.taken_back(now))?;
+    }
     Ok(current)
 }
 

@@ -316,6 +316,7 @@ macro_rules! conformance_tests {
             a_rollout_goes_on_after_a_crash_with_what_has_no_step
             a_newer_version_supersedes_the_rollout_that_runs
             what_is_taken_back_is_what_the_rollout_made_and_is_still_live
+            what_made_nothing_is_taken_back_at_once
             a_way_back_goes_on_after_a_crash
             a_layer_goes_back_version_by_version_and_on_again
             only_the_latest_rollouts_are_kept

@@ -226,6 +226,19 @@ pub(super) async fn what_is_taken_back_is_what_the_rollout_made_and_is_still_liv
     assert_eq!((again.restored, again.is_partial), (vec![], false), "each goes back once");
 }
 
+pub(super) async fn what_made_nothing_is_taken_back_at_once(world: &mut World) {
+    three(world).await;
+    publish(world, true).await;
+    let of = pending(world, 2).await[0];
+    let error = Err("does not build".to_owned());
+    world.store().step_rollout(&lib(), 2, of, error, world.now).await.unwrap();
+    world.store().take_back_layer(&lib(), world.now).await.unwrap();
+    world.restart().await;
+    let taken = rollout(world).await;
+    assert_eq!((taken.state, taken.failed, taken.ended), (RolloutState::TakenBack, 1, Some(world.now)));
+    assert_eq!(world.store().unfinished_rollouts().await.unwrap(), []);
+}
+
 pub(super) async fn a_way_back_goes_on_after_a_crash(world: &mut World) {
     let tenants = three(world).await;
     publish(world, true).await;

@@ -9,7 +9,7 @@ use super::{MemoryStore, State, Verb, listing};
 use crate::page::{Listing, Page};
 use crate::registry::{LayerRecord, NewVersion};
 use crate::rollout::{
-    LiveUse, ROLLOUTS_KEPT, RolloutFailure, RolloutRecord, RolloutState, Rollouts, StepEnd, StepsBack,
+    LiveUse, RolloutFailure, RolloutRecord, RolloutState, Rollouts, StepEnd, StepsBack, newest_forgotten,
 };
 
 /// A layer and its version.
@@ -76,8 +76,8 @@ impl State {
                 rollout.record.ended = Some(now);
             }
         }
-        let oldest = version.saturating_sub(ROLLOUTS_KEPT);
-        self.rollouts.rollouts.retain(|(of, number), _| of != layer || *number > oldest);
+        let forgotten = newest_forgotten(version);
+        self.rollouts.rollouts.retain(|(of, number), _| of != layer || *number > forgotten);
         if !rolls_out {
             return;
         }
@@ -120,13 +120,10 @@ impl State {
         if rollout.steps.contains_key(&of.function) {
             return Err(Error::conflict(format!("function {} has its step", of.function)));
         }
-        let found = self.registry.function_mut(of.tenant, of.function).ok();
-        let end = match (found.filter(|function| function.record.live == Some(of.live)), built) {
-            (None, _) => StepEnd::PassedOver,
-            (Some(_), Err(error)) => StepEnd::Failed(error),
-            (Some(function), Ok(new)) => {
-                StepEnd::Made(function.publish(NewVersion { make_live: true, ..new }, now)?.number)
-            }
+        let found = self.registry.functions.get(&(of.tenant, of.function));
+        let end = match of.decide(found.and_then(|function| function.record.live), built) {
+            Ok(new) => StepEnd::Made(self.registry.function_mut(of.tenant, of.function)?.publish(new, now)?.number),
+            Err(end) => end,
         };
         rollout.steps.insert(of.function, Step { of, end: end.clone(), back: None });
         Ok(end)
@@ -141,9 +138,7 @@ impl State {
         known.current = former;
         let record = known.version(former).ok_or_else(|| Error::not_found(format!("version {former}")))?;
         if let Some(rollout) = self.rollouts.rollouts.get_mut(&(layer.clone(), taken)) {
-            rollout.record.state = RolloutState::TakenBack;
-            let is_done = rollout.steps.is_empty();
-            rollout.record.ended = is_done.then_some(now);
+            rollout.record = rollout.read().taken_back(now);
         }
         Ok(record)
     }
@@ -228,11 +223,8 @@ impl Rollouts for MemoryStore {
     async fn end_rollout(&self, layer: &Name, version: u32, now: Timestamp) -> Result<RolloutRecord, Error> {
         let end = |state: &mut State| {
             let rollout = state.rollouts.running(layer, version)?;
-            let RolloutRecord { failed, .. } = rollout.read();
-            rollout.record.state = if failed > 0 { RolloutState::Failed } else { RolloutState::Done };
-            rollout.record.total = rollout.steps.len() as u64;
-            rollout.record.ended = Some(now);
-            Ok(rollout.read())
+            rollout.record = rollout.read().at_end(now);
+            Ok(rollout.record.clone())
         };
         self.write(Verb::Register, end).await
     }
