@@ -269,8 +269,8 @@ fn check_places(key: &str, content: &[u8], read: &Module) {
     let added = read.text.chars().count().checked_sub(text.chars().count()).expect("nothing is lost");
     assert!(added == 0 || read.text.starts_with("import.meta.url="), "{key}: {}", read.text);
     for (was, is) in text.chars().zip(read.text.chars().skip(added)) {
-        // A blank, what parts two statements or ends parameters, or `const ` for the `import` of `import x = …`.
-        let is_blank = matches!(is, ' ' | ';' | ')') || ("import".contains(was) && "const ".contains(is));
+        // A blank, what parts two statements or stands around parameters, or `const ` for the `import` of `import x = …`.
+        let is_blank = matches!(is, ' ' | ';' | '(' | ')') || ("import".contains(was) && "const ".contains(is));
         let is_line_end = was == '\n' || is == '\n';
         assert!(was == is || (is_blank && !is_line_end), "{key}: {was:?} became {is:?}: {}", read.text);
     }

@@ -12,7 +12,8 @@ use crate::strip::strip;
 
 /// Bytes of one source file.
 const SOURCE_BYTES_MAX: usize = 6 << 20;
-/// How deep brackets may nest in a source file: the parser recurses.
+/// How deep brackets may nest in a source file: the parser recurses. What recurses without brackets is not bounded; see
+/// the crate's documentation.
 const NESTING_MAX: usize = 512;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +48,11 @@ pub fn module(key: &str, bytes: &[u8], package_type: Option<PackageType>) -> Res
     if bytes.len() > SOURCE_BYTES_MAX {
         return Err(Fault::at(key, "", 0, format!("the file has more than {SOURCE_BYTES_MAX} bytes")));
     }
-    let text = match std::str::from_utf8(strip_mark(bytes)) {
+    let unmarked = strip_mark(bytes);
+    let text = match std::str::from_utf8(unmarked) {
         Ok(text) => text,
         Err(error) => {
-            let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]).into_owned();
+            let good = String::from_utf8_lossy(&unmarked[..error.valid_up_to()]).into_owned();
             return Err(Fault::at(key, &good, good.len(), "the file is not UTF-8 text"));
         }
     };
@@ -142,8 +144,13 @@ fn source(key: &str, text: &str, reading: Reading) -> Result<Module, Fault> {
 /// `import.meta` as Node.js has it: on the first line, so that the others stay where they are.
 fn meta(key: &str) -> String {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    let (url, folder) = (quoted(&format!("file:///{}", key.trim_start_matches('/'))), quoted(directory(key)));
-    format!("import.meta.url={url};import.meta.dirname={folder};")
+    let file = format!("/{}", key.trim_start_matches('/'));
+    let (url, name) = (quoted(&format!("file://{file}")), quoted(&file));
+    let folder = match directory(&file) {
+        "" => quoted("/"),
+        folder => quoted(folder),
+    };
+    format!("import.meta.url={url};import.meta.filename={name};import.meta.dirname={folder};")
 }
 
 fn parse<'a>(allocator: &'a Allocator, text: &'a str, source_type: SourceType) -> ParserReturn<'a> {
@@ -179,4 +186,45 @@ fn check_nesting(key: &str, text: &str) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_utf_8_has_its_place_with_a_byte_order_mark_and_without() {
+        for bytes in [&b"ab\n c\xff"[..], &b"\xef\xbb\xbfab\n c\xff"[..]] {
+            let fault = module("a.js", bytes, None).unwrap_err();
+            assert_eq!((fault.place().as_str(), fault.message.as_str()), ("a.js:2:3", "the file is not UTF-8 text"));
+        }
+    }
+
+    /// Brackets as deep as they may nest, and chains longer than anybody writes.
+    #[test]
+    fn the_stack_suffices_for_what_people_write() {
+        const LINKS: usize = 1_000;
+        let nested = |open: &str, inner: &str, close: &str| {
+            format!("{}{inner}{}", open.repeat(NESTING_MAX), close.repeat(NESTING_MAX))
+        };
+        let texts = [
+            format!("x = {};", nested("(", "1", ")")),
+            format!("x = {};", nested("[", "1", "]")),
+            nested("{", "", "}"),
+            format!("x = {}1;", "!".repeat(LINKS)),
+            format!("x = {}1;", "a => ".repeat(LINKS)),
+            format!("x = {}1;", "a ? b : ".repeat(LINKS)),
+            format!("x = {}1;", "a + ".repeat(LINKS)),
+            format!("{};", "if (a); else ".repeat(LINKS)),
+        ];
+        let reader = std::thread::Builder::new().stack_size(crate::STACK_BYTES);
+        let reading = reader.spawn(move || {
+            for text in texts {
+                for key in ["a.ts", "a.js"] {
+                    assert_eq!(module(key, text.as_bytes(), None).map(|read| read.text), Ok(text.clone()));
+                }
+            }
+        });
+        reading.unwrap().join().unwrap();
+    }
 }

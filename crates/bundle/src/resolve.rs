@@ -18,8 +18,6 @@ const READ_TOO: [&str; 4] = [".map", ".tsx", ".jsx", ".node"];
 const DECLARATIONS: [&str; 3] = [".d.ts", ".d.mts", ".d.cts"];
 /// What an ending of JavaScript may stand for while the source is TypeScript.
 const TYPESCRIPT: [(&str, &str); 3] = [(".js", ".ts"), (".mjs", ".mts"), (".cjs", ".cts")];
-/// How often `imports` may lead on to another specifier.
-const INTERNAL_MAX: usize = 8;
 
 /// Whether loading a package may read a file of that name.
 pub fn is_of_use(path: &str) -> bool {
@@ -93,7 +91,7 @@ impl<T: Tree> Resolver<T> {
 
     /// Errors: what to tell the author.
     pub fn resolve(&self, base: &str, specifier: &str, importer: Importer) -> Result<String, Missing> {
-        self.find(base, specifier, importer, 0).and_then(|found| match found {
+        self.find(base, specifier, importer).and_then(|found| match found {
             Some(key) if !self.is_hidden(base, &key) => Ok(key),
             _ if specifier.starts_with("node:") || is_node_builtin(specifier) => {
                 let name = specifier.strip_prefix("node:").unwrap_or(specifier);
@@ -122,7 +120,7 @@ impl<T: Tree> Resolver<T> {
         read.iter().filter(|(_, manifest)| manifest.is_some()).map(|(folder, _)| manifest_key(folder)).collect()
     }
 
-    fn find(&self, base: &str, specifier: &str, importer: Importer, depth: usize) -> Result<Option<String>, Missing> {
+    fn find(&self, base: &str, specifier: &str, importer: Importer) -> Result<Option<String>, Missing> {
         if let Some(path) = specifier.strip_prefix("file://") {
             return Ok(self.absolute(path));
         }
@@ -133,7 +131,7 @@ impl<T: Tree> Resolver<T> {
             return Ok(self.absolute(specifier));
         }
         if specifier.starts_with('#') {
-            return self.internal(base, specifier, importer, depth);
+            return self.internal(base, specifier, importer);
         }
         let Some((name, subpath)) = split(specifier) else { return Ok(None) };
         let folder = format!("{LAYER_ROOT}/{name}");
@@ -197,13 +195,15 @@ impl<T: Tree> Resolver<T> {
         }))
     }
 
-    fn internal(&self, base: &str, name: &str, importer: Importer, depth: usize) -> Result<Option<String>, Missing> {
+    fn internal(&self, base: &str, name: &str, importer: Importer) -> Result<Option<String>, Missing> {
         let Some((folder, manifest)) = self.scope(base) else { return Ok(None) };
-        let Some(imports) = manifest.imports.as_ref().filter(|_| depth < INTERNAL_MAX) else { return Ok(None) };
+        let Some(imports) = &manifest.imports else { return Ok(None) };
         for target in conditions::internal(imports, name, &importer.conditions()) {
             let found = match target {
                 Target::Path(path) => self.file(&join(&folder, &path)),
-                Target::Bare(specifier) => self.find(&manifest_key(&folder), &specifier, importer, depth + 1)?,
+                // As in Node.js, one does not lead on to another: lists of them would make more ways than can be tried.
+                Target::Bare(specifier) if specifier.starts_with('#') => None,
+                Target::Bare(specifier) => self.find(&manifest_key(&folder), &specifier, importer)?,
             };
             if found.is_some() {
                 return Ok(found);
@@ -447,6 +447,21 @@ mod tests {
         assert_eq!(found.handler("/opt/helper/index"), None);
         assert_eq!(found.in_layer("helper", "index").as_deref(), Some("/opt/helper/index.js"));
         assert_eq!(found.in_layer("helper", "../other/index"), None);
+    }
+
+    #[test]
+    fn an_import_of_the_package_does_not_lead_on_to_another() {
+        let again = [r##""#a""##; 64].join(",");
+        let rest = r##""#b": "#c", "#c": "./c.js", "#d": ["#c", "./c.js"]"##;
+        let manifest = format!(r##"{{"imports": {{"#a": [{again}], {rest}}}}}"##);
+        let found = resolver(&[("c.js", ""), ("package.json", manifest.as_str())], &[]);
+        for specifier in ["#a", "#b"] {
+            let missing = found.resolve("a.js", specifier, Importer::Import).unwrap_err();
+            assert_eq!(missing.0, format!("cannot find module '{specifier}'"));
+        }
+        for specifier in ["#c", "#d"] {
+            assert_eq!(found.resolve("a.js", specifier, Importer::Import).as_deref(), Ok("c.js"));
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use oxc_ast::ast::{
     Argument, ArrowFunctionExpression, CallExpression, ExportAllDeclaration, ExportFromDeclaration, Expression,
-    Function, ImportDeclaration, ImportExpression, ImportMeta, Program, StringLiteral,
+    Function, ImportDeclaration, ImportExpression, ImportMeta, Program, PropertyDefinition, StringLiteral,
 };
 use oxc_ast_visit::{Visit, walk};
 use oxc_span::{GetSpan, Span};
@@ -58,7 +58,7 @@ pub(crate) fn scan(text: &str, program: &Program<'_>) -> Scan {
 
 struct Scanner<'s> {
     text: &'s str,
-    /// How many functions are around.
+    /// How many functions are around, or what is evaluated as late as a function's body.
     functions: usize,
     found: Scan,
 }
@@ -145,5 +145,33 @@ impl<'a> Visit<'a> for Scanner<'_> {
         self.functions += 1;
         walk::walk_arrow_function_expression(self, it);
         self.functions -= 1;
+    }
+
+    fn visit_property_definition(&mut self, it: &PropertyDefinition<'a>) {
+        // A field's value is made with each object; its name, and the value of a static one, with the class.
+        let functions = usize::from(!it.r#static);
+        self.visit_decorators(&it.decorators);
+        self.visit_property_key(&it.key);
+        if let Some(value) = &it.value {
+            self.functions += functions;
+            self.visit_expression(value);
+            self.functions -= functions;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::module;
+
+    #[test]
+    fn what_is_asked_for_in_functions_and_in_fields_of_objects_is_late() {
+        let text = "require('top'); const f = () => require('arrow'); class A { [require('name')] = require('field');
+            static s = require('static'); static { require('block'); } m() { require('method'); } } require('last');";
+        let read = module("a.cjs", text.as_bytes(), None).unwrap();
+        let late: Vec<&str> =
+            read.requests.iter().filter(|request| request.is_late).map(|request| request.specifier.as_str()).collect();
+        assert_eq!(late, ["arrow", "field", "method"]);
+        assert_eq!(read.requests.len(), 8);
     }
 }

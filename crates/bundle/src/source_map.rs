@@ -12,7 +12,7 @@ use crate::tree::Tree;
 /// Bytes of a map as it comes, and of what is kept of it.
 const MAP_BYTES_MAX: usize = 16 << 20;
 const KEPT_BYTES_MAX: usize = 1 << 20;
-/// How far from the end of a file the comment may begin; an inline map is in the comment.
+/// How the comment begins: the last in the file counts, with nothing but comments behind it; an inline map is in it.
 const COMMENT: &str = "//# sourceMappingURL=";
 
 /// What is kept: the files' names as keys of the package, and the mappings as they are.

@@ -9,6 +9,8 @@ use oxc_span::{GetSpan, Span};
 
 use super::Stripper;
 
+/// Fields' names that mean something else where a name follows.
+const PREFIXES: [&str; 3] = ["get", "set", "static"];
 /// Words before a member's name that mean nothing at run time.
 const MODIFIERS: [&str; 7] = ["public", "private", "protected", "readonly", "override", "abstract", "declare"];
 
@@ -36,7 +38,7 @@ impl Stripper<'_> {
     pub(super) fn method<'a>(&mut self, it: &MethodDefinition<'a>) {
         let is_abstract = it.r#type == MethodDefinitionType::TSAbstractMethodDefinition;
         if is_abstract || it.value.body.is_none() {
-            return self.edits.blank(it.span.start, it.span.end);
+            return self.drop_statement(it.span);
         }
         self.drop_modifiers(it.span, it.key.span(), it.value.generator || it.computed);
         if it.optional {
@@ -47,11 +49,17 @@ impl Stripper<'_> {
 
     pub(super) fn property<'a>(&mut self, it: &PropertyDefinition<'a>) {
         if it.declare || it.r#type == PropertyDefinitionType::TSAbstractPropertyDefinition {
-            return self.edits.blank(it.span.start, it.span.end);
+            return self.drop_statement(it.span);
         }
         self.drop_modifiers(it.span, it.key.span(), it.computed);
         if it.optional || it.definite {
             self.drop_mark(self.behind_key(it.key.span(), it.computed), if it.optional { '?' } else { '!' });
+        }
+        if let Some(annotation) = it.type_annotation.as_ref().filter(|_| it.value.is_none() && !it.computed)
+            && PREFIXES.contains(&self.slice(it.key.span().start, it.key.span().end))
+        {
+            // The type was what kept it from the member behind.
+            self.edits.mark(annotation.span.start, ';');
         }
         walk::walk_property_definition(self, it);
     }

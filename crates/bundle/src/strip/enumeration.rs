@@ -10,7 +10,7 @@ use oxc_ast_visit::Visit;
 use oxc_span::GetSpan;
 use serde_json::Value;
 
-use super::Stripper;
+use super::{ExportedBy, Stripper};
 
 /// What is known of a member's value.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,10 +22,10 @@ enum Known {
 }
 
 impl Stripper<'_> {
-    pub(super) fn enumeration(&mut self, it: &TSEnumDeclaration<'_>) {
+    pub(super) fn enumeration(&mut self, it: &TSEnumDeclaration<'_>, by: ExportedBy<'_>) {
         let name = it.id.name.to_string();
-        self.edits.replace(it.span.start, it.body.span.start + 1, self.opening(&name));
-        self.declared.insert(name.clone());
+        let opening = self.opening(&name, by);
+        self.edits.replace(it.span.start, it.body.span.start + 1, opening);
         let mut members: HashMap<String, Known> = HashMap::new();
         let mut next = Known::Number(0.0);
         for (index, member) in it.body.members.iter().enumerate() {
@@ -45,10 +45,25 @@ impl Stripper<'_> {
         self.edits.replace(it.body.span.end - 1, it.body.span.end, format!("}})({name}||({name}={{}}));"));
     }
 
-    /// `var E;(function(E){`, without the first part where something of that name is there already.
-    pub(super) fn opening(&self, name: &str) -> String {
-        let is_there = self.declared.contains(name) || self.names.is_declared_otherwise(name);
-        format!("{}(function({name}){{", if is_there { String::new() } else { format!("var {name};") })
+    /// `var E;(function(E){`, without the variable where something of that name is there already; from now on it is.
+    pub(super) fn opening(&mut self, name: &str, by: ExportedBy<'_>) -> String {
+        let is_outermost = self.scopes.len() == 1;
+        let is_new = self.scopes.last_mut().is_none_or(|scope| scope.insert(name.to_owned()));
+        let variable = match by {
+            // The semicolon keeps the statement before from calling the function.
+            _ if !is_new => ";".to_owned(),
+            // Another part of the namespace may have made it.
+            ExportedBy::Namespace(outer) => format!("let {name}={outer}.{name};"),
+            _ if is_outermost => format!("var {name};"),
+            // As TypeScript has it: of a block, like the enum.
+            _ => format!("let {name};"),
+        };
+        format!("{variable}(function({name}){{")
+    }
+
+    /// Whether the statements around have something of that name that an enum or a namespace adds to.
+    pub(super) fn is_declared(&self, name: &str) -> bool {
+        self.scopes.last().is_some_and(|scope| scope.contains(name))
     }
 
     fn member(
@@ -67,7 +82,8 @@ impl Stripper<'_> {
         let Some(initializer) = &member.initializer else {
             return match value {
                 Known::Number(number) => {
-                    self.edits.replace(member.span.start, member.span.end, format!("{before}{number}{after}"));
+                    let text = format!("{before}{}{after}", written(*number));
+                    self.edits.replace(member.span.start, member.span.end, text);
                 }
                 _ => self.refuse(member.span, "an enum's member behind one that is computed or a text needs a value"),
             };
@@ -75,7 +91,8 @@ impl Stripper<'_> {
         let span = initializer.span();
         match value {
             Known::Number(number) => {
-                self.edits.replace(member.span.start, member.span.end, format!("{before}{number}{after}"));
+                let text = format!("{before}{}{after}", written(*number));
+                self.edits.replace(member.span.start, member.span.end, text);
             }
             _ => {
                 self.edits.replace(member.span.start, span.start, before);
@@ -152,6 +169,21 @@ fn computed(it: &BinaryExpression<'_>, members: &HashMap<String, Known>) -> Know
         BinaryOperator::ShiftRight => int(left.wrapping_shr(right as u32 & 31)),
         _ => Known::No,
     }
+}
+
+/// As JavaScript writes it.
+fn written(number: f64) -> String {
+    if number.is_finite() {
+        return number.to_string();
+    }
+    let name = if number.is_nan() {
+        "NaN"
+    } else if number > 0.0 {
+        "Infinity"
+    } else {
+        "-Infinity"
+    };
+    name.to_owned()
 }
 
 fn whole(number: f64) -> Option<i32> {

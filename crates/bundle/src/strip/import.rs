@@ -1,18 +1,24 @@
 //! Imports and exports: what names types only is dropped.
 
 use oxc_ast::ast::{
-    ExportDeclaration, ExportFromDeclaration, ExportNamedDeclaration, ImportDeclaration, ImportDeclarationSpecifier,
-    TSImportEqualsDeclaration,
+    Declaration, ExportDeclaration, ExportFromDeclaration, ExportNamedDeclaration, ImportDeclaration,
+    ImportDeclarationSpecifier, TSImportEqualsDeclaration,
 };
 use oxc_span::{GetSpan, Span};
 
-use super::Stripper;
 use super::edit::skip_space;
-use super::names::Names;
+use super::names::{Names, first};
+use super::{ExportedBy, Stripper};
 
-/// `import x = …` that no value uses.
-pub(super) fn is_only_type(it: &TSImportEqualsDeclaration<'_>, names: &Names) -> bool {
-    it.import_kind.is_type() || !names.is_used(&it.id.name)
+/// `import x = …` that no value uses. What is exported others may use, unless it leads to what is a type in this file.
+pub(super) fn is_only_type(it: &TSImportEqualsDeclaration<'_>, names: &Names, by: ExportedBy<'_>) -> bool {
+    if it.import_kind.is_type() {
+        return true;
+    }
+    match by {
+        ExportedBy::Nobody => !names.is_used(&it.id.name),
+        _ => first(&it.module_reference).is_some_and(|root| names.is_only_type(&root.name)),
+    }
 }
 
 impl Stripper<'_> {
@@ -35,8 +41,8 @@ impl Stripper<'_> {
         for specifier in dropped {
             if matches!(specifier, ImportDeclarationSpecifier::ImportNamespaceSpecifier(_)) {
                 // Only behind a default import: `import d, * as n` loses its comma with it.
-                let before = self.text[..specifier.span().start as usize].trim_end();
-                self.edits.blank(before.len() as u32 - 1, specifier.span().end);
+                self.drop_mark(specifiers[0].span().end, ',');
+                self.edits.blank(specifier.span().start, specifier.span().end);
             } else {
                 self.drop_listed(specifier.span());
             }
@@ -48,7 +54,17 @@ impl Stripper<'_> {
     }
 
     pub(super) fn export_declaration(&mut self, it: &ExportDeclaration<'_>) {
-        self.declaration(&it.declaration, it.span);
+        let name = match &it.declaration {
+            Declaration::TSEnumDeclaration(it) => Some(&it.id.name),
+            Declaration::TSNamespaceDeclaration(it) => Some(&it.id.name),
+            _ => None,
+        };
+        // It adds to what is exported already.
+        let is_addition = name.is_some_and(|name| self.is_declared(name));
+        let is_dropped = self.declaration(&it.declaration, it.span, ExportedBy::Module);
+        if is_addition && !is_dropped {
+            self.edits.blank(it.span.start, it.declaration.span().start);
+        }
     }
 
     pub(super) fn export_named(&mut self, it: &ExportNamedDeclaration<'_>) {

@@ -13,6 +13,7 @@ mod namespace;
 
 use std::collections::HashSet;
 
+use oxc_allocator::ArenaVec;
 use oxc_ast::ast::{
     ArrowFunctionExpression, Declaration, Decorator, ExportDefaultDeclarationKind, FormalParameter, Program, Statement,
     TSAsExpression, TSNonNullExpression, TSSatisfiesExpression, TSThisParameter, TSTypeAnnotation, TSTypeAssertion,
@@ -28,7 +29,7 @@ use names::Names;
 /// The program as JavaScript. Errors: what has no meaning without a compiler.
 pub(crate) fn strip(key: &str, text: &str, program: &Program<'_>) -> Result<String, Fault> {
     let names = names::of(program);
-    let mut stripper = Stripper { key, text, names, edits: Edits::new(text), fault: None, declared: HashSet::new() };
+    let mut stripper = Stripper { key, text, names, edits: Edits::new(text), fault: None, scopes: Vec::new() };
     stripper.visit_program(program);
     match stripper.fault {
         Some(fault) => Err(fault),
@@ -43,8 +44,17 @@ struct Stripper<'s> {
     edits: Edits<'s>,
     /// The first thing that cannot be done.
     fault: Option<Fault>,
-    /// Enums and namespaces that have their `var` already.
-    declared: HashSet<String>,
+    /// Per list of statements around, outermost first: the names of what an enum or a namespace of that name adds to.
+    scopes: Vec<HashSet<String>>,
+}
+
+/// Who hands a declaration on.
+#[derive(Debug, Clone, Copy)]
+enum ExportedBy<'n> {
+    Nobody,
+    Module,
+    /// The namespace of that name.
+    Namespace(&'n str),
 }
 
 impl Stripper<'_> {
@@ -58,10 +68,16 @@ impl Stripper<'_> {
         &self.text[from as usize..to as usize]
     }
 
-    /// A statement that is only types. The semicolon keeps the one before it from running into the one behind.
+    /// A statement, or a member of a class, that is only types. The semicolon keeps the one before it from running into
+    /// the one behind.
     fn drop_statement(&mut self, span: Span) {
         self.edits.blank(span.start, span.end);
         self.edits.mark(span.start, ';');
+    }
+
+    /// Where the last character before `end` begins.
+    fn last_before(&self, end: u32) -> u32 {
+        self.text[..end as usize].char_indices().next_back().map_or(0, |(at, _)| at as u32)
     }
 
     /// Blanks `mark` if it is what comes next behind `from`.
@@ -73,7 +89,7 @@ impl Stripper<'_> {
     }
 
     /// Whether it was only for the type checker; then its statement, which ends at `statement`, is gone.
-    fn declaration<'a>(&mut self, declaration: &Declaration<'a>, statement: Span) -> bool {
+    fn declaration<'a>(&mut self, declaration: &Declaration<'a>, statement: Span, by: ExportedBy<'_>) -> bool {
         let is_dropped = match declaration {
             Declaration::TSTypeAliasDeclaration(_)
             | Declaration::TSInterfaceDeclaration(_)
@@ -84,15 +100,15 @@ impl Stripper<'_> {
             Declaration::ClassDeclaration(it) => it.declare,
             Declaration::TSEnumDeclaration(it) => it.declare,
             Declaration::TSNamespaceDeclaration(it) => it.declare || !namespace::has_values(it),
-            Declaration::TSImportEqualsDeclaration(it) => import::is_only_type(it, &self.names),
+            Declaration::TSImportEqualsDeclaration(it) => import::is_only_type(it, &self.names, by),
         };
         if is_dropped {
             self.drop_statement(statement);
             return true;
         }
         match declaration {
-            Declaration::TSEnumDeclaration(it) => self.enumeration(it),
-            Declaration::TSNamespaceDeclaration(it) => self.namespace(it),
+            Declaration::TSEnumDeclaration(it) => self.enumeration(it, by),
+            Declaration::TSNamespaceDeclaration(it) => self.namespace(it, by),
             Declaration::TSImportEqualsDeclaration(it) => self.import_equals(it),
             other => walk::walk_declaration(self, other),
         }
@@ -106,9 +122,15 @@ fn breaks(text: &str) -> bool {
 }
 
 impl<'a> Visit<'a> for Stripper<'_> {
+    fn visit_statements(&mut self, it: &ArenaVec<'a, Statement<'a>>) {
+        self.scopes.push(names::functions_and_classes(it));
+        walk::walk_statements(self, it);
+        self.scopes.pop();
+    }
+
     fn visit_statement(&mut self, it: &Statement<'a>) {
         if let Some(declaration) = it.as_declaration() {
-            self.declaration(declaration, it.span());
+            self.declaration(declaration, it.span(), ExportedBy::Nobody);
             return;
         }
         match it {
@@ -168,7 +190,16 @@ impl<'a> Visit<'a> for Stripper<'_> {
     }
 
     fn visit_ts_type_assertion(&mut self, it: &TSTypeAssertion<'a>) {
-        self.edits.blank(it.span.start, it.expression.span().start);
+        let value = it.expression.span().start;
+        let before = self.text[..it.span.start as usize].trim_end();
+        let ends_with_the_line = ["return", "throw", "yield"].iter().any(|word| before.ends_with(word));
+        if ends_with_the_line && breaks(self.slice(it.span.start, value)) {
+            self.refuse(
+                it.span,
+                "a type over several lines parts the value from the word before it: write `value as Type`",
+            );
+        }
+        self.edits.blank(it.span.start, value);
         self.visit_expression(&it.expression);
     }
 
@@ -188,12 +219,20 @@ impl<'a> Visit<'a> for Stripper<'_> {
 
     fn visit_arrow_function_expression(&mut self, it: &ArrowFunctionExpression<'a>) {
         walk::walk_arrow_function_expression(self, it);
+        let params = it.params.span;
+        if let Some(types) = &it.type_parameters
+            && breaks(self.slice(types.span.start, params.start))
+        {
+            // No line may end behind `async`, nor behind a `return` before it: the bracket moves to the types' start.
+            self.edits.blank(params.start, params.start + 1);
+            self.edits.mark(types.span.start, '(');
+        }
         if let Some(result) = &it.return_type
-            && breaks(self.slice(it.params.span.end, result.span.end))
+            && breaks(self.slice(params.end, result.span.end))
         {
             // No line may end between `)` and `=>`: the bracket moves to the type's end.
-            self.edits.blank(it.params.span.end - 1, it.params.span.end);
-            self.edits.mark(result.span.end - 1, ')');
+            self.edits.blank(params.end - 1, params.end);
+            self.edits.mark(self.last_before(result.span.end), ')');
         }
     }
 
@@ -218,7 +257,7 @@ impl<'a> Visit<'a> for Stripper<'_> {
     }
 
     fn visit_ts_index_signature(&mut self, it: &oxc_ast::ast::TSIndexSignature<'a>) {
-        self.edits.blank(it.span.start, it.span.end);
+        self.drop_statement(it.span);
     }
 }
 

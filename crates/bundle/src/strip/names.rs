@@ -1,16 +1,19 @@
 //! Which names a file uses as values and which it declares as types alone: by name, without scopes, so that at worst an
-//! import is kept that could go.
+//! import is kept that could go. And what of a list of statements an enum or a namespace adds to.
 
 use std::collections::HashSet;
 
 use oxc_ast::ast::{
-    Class, ExportSpecifier, Function, IdentifierReference, ImportDeclaration, Program, TSEnumDeclaration,
-    TSImportEqualsDeclaration, TSInterfaceDeclaration, TSInterfaceHeritage, TSModuleReference, TSNamespaceDeclaration,
-    TSType, TSTypeAliasDeclaration, TSTypeAnnotation, TSTypeName, TSTypeParameterDeclaration,
-    TSTypeParameterInstantiation, VariableDeclarator,
+    Class, Declaration, ExportDefaultDeclarationKind, ExportSpecifier, Function, IdentifierReference,
+    ImportDeclaration, Program, Statement, TSEnumDeclaration, TSImportEqualsDeclaration, TSInterfaceDeclaration,
+    TSInterfaceHeritage, TSModuleReference, TSNamespaceDeclaration, TSNamespaceDeclarationBody, TSType,
+    TSTypeAliasDeclaration, TSTypeAnnotation, TSTypeName, TSTypeParameterDeclaration, TSTypeParameterInstantiation,
+    VariableDeclarator,
 };
 use oxc_ast_visit::{Visit, walk};
 use oxc_syntax::scope::ScopeFlags;
+
+use super::namespace;
 
 #[derive(Debug, Default)]
 pub(super) struct Names {
@@ -19,8 +22,6 @@ pub(super) struct Names {
     types: HashSet<String>,
     /// Declared as something that there is at run time.
     values: HashSet<String>,
-    /// Functions and classes, which an enum or namespace of the same name adds to.
-    merged: HashSet<String>,
 }
 
 impl Names {
@@ -32,9 +33,48 @@ impl Names {
     pub(super) fn is_only_type(&self, name: &str) -> bool {
         self.types.contains(name) && !self.values.contains(name)
     }
+}
 
-    pub(super) fn is_declared_otherwise(&self, name: &str) -> bool {
-        self.merged.contains(name)
+/// The names of the functions and classes that are declared in a list of statements: an enum or a namespace of the same
+/// name in there adds to them.
+pub(super) fn functions_and_classes(statements: &[Statement<'_>]) -> HashSet<String> {
+    let mut names = HashSet::new();
+    for statement in statements {
+        let (function, class) = match statement {
+            Statement::FunctionDeclaration(it) => (Some(it), None),
+            Statement::ClassDeclaration(it) => (None, Some(it)),
+            Statement::ExportDeclaration(export) => match &export.declaration {
+                Declaration::FunctionDeclaration(it) => (Some(it), None),
+                Declaration::ClassDeclaration(it) => (None, Some(it)),
+                _ => continue,
+            },
+            Statement::ExportDefaultDeclaration(export) => match &export.declaration {
+                ExportDefaultDeclarationKind::FunctionDeclaration(it) => (Some(it), None),
+                ExportDefaultDeclarationKind::ClassDeclaration(it) => (None, Some(it)),
+                _ => continue,
+            },
+            _ => continue,
+        };
+        let function = function.filter(|it| it.body.is_some()).and_then(|it| it.id.as_ref());
+        let class = class.filter(|it| !it.declare).and_then(|it| it.id.as_ref());
+        names.extend(function.or(class).map(|id| id.name.to_string()));
+    }
+    names
+}
+
+/// `A` of `A.B.C`; of `require('x')` none.
+pub(super) fn first<'b, 'a>(reference: &'b TSModuleReference<'a>) -> Option<&'b IdentifierReference<'a>> {
+    let mut name = match reference {
+        TSModuleReference::IdentifierReference(only) => return Some(&**only),
+        TSModuleReference::QualifiedName(name) => &name.left,
+        TSModuleReference::ExternalModuleReference(_) => return None,
+    };
+    loop {
+        match name {
+            TSTypeName::IdentifierReference(root) => return Some(&**root),
+            TSTypeName::QualifiedName(inner) => name = &inner.left,
+            TSTypeName::ThisExpression(_) => return None,
+        }
     }
 }
 
@@ -75,7 +115,6 @@ impl<'a> Visit<'a> for Collector {
     fn visit_function(&mut self, it: &Function<'a>, flags: ScopeFlags) {
         if let Some(id) = it.id.as_ref().filter(|_| it.body.is_some()) {
             self.names.values.insert(id.name.to_string());
-            self.names.merged.insert(id.name.to_string());
         }
         walk::walk_function(self, it, flags);
     }
@@ -83,7 +122,6 @@ impl<'a> Visit<'a> for Collector {
     fn visit_class(&mut self, it: &Class<'a>) {
         if let Some(id) = &it.id {
             self.names.values.insert(id.name.to_string());
-            self.names.merged.insert(id.name.to_string());
         }
         // What it implements is a type; what it extends, a value.
         for decorator in &it.decorators {
@@ -101,23 +139,21 @@ impl<'a> Visit<'a> for Collector {
     }
 
     fn visit_ts_namespace_declaration(&mut self, it: &TSNamespaceDeclaration<'a>) {
-        self.names.values.insert(it.id.name.to_string());
-        walk::walk_ts_namespace_declaration(self, it);
+        let is_value = it.declare || namespace::has_values(it);
+        let names = if is_value { &mut self.names.values } else { &mut self.names.types };
+        names.insert(it.id.name.to_string());
+        // Of `namespace A.B` the file has `A` alone by its name.
+        let mut body = &it.body;
+        while let TSNamespaceDeclarationBody::TSNamespaceDeclaration(inner) = body {
+            body = &inner.body;
+        }
+        self.visit_ts_namespace_declaration_body(body);
     }
 
     fn visit_ts_import_equals_declaration(&mut self, it: &TSImportEqualsDeclaration<'a>) {
         self.names.values.insert(it.id.name.to_string());
-        let mut name = match &it.module_reference {
-            TSModuleReference::IdentifierReference(name) => return self.visit_identifier_reference(name),
-            TSModuleReference::QualifiedName(name) => &name.left,
-            TSModuleReference::ExternalModuleReference(_) => return,
-        };
-        loop {
-            match name {
-                TSTypeName::IdentifierReference(first) => return self.visit_identifier_reference(first),
-                TSTypeName::QualifiedName(inner) => name = &inner.left,
-                TSTypeName::ThisExpression(_) => return,
-            }
+        if let Some(name) = first(&it.module_reference) {
+            self.visit_identifier_reference(name);
         }
     }
 

@@ -1,13 +1,16 @@
 //! `namespace` as the function that TypeScript makes of it. What it exports is kept under its name inside, too, so only
 //! what never changes can be exported: constants, functions, classes, enums.
 
+use std::collections::HashSet;
+
 use oxc_ast::ast::{
     Declaration, Statement, TSNamespaceDeclaration, TSNamespaceDeclarationBody, VariableDeclarationKind,
 };
 use oxc_ast_visit::Visit;
 use oxc_span::GetSpan;
 
-use super::Stripper;
+use super::names::functions_and_classes;
+use super::{ExportedBy, Stripper};
 
 /// Whether there is anything of it at run time.
 pub(super) fn has_values(it: &TSNamespaceDeclaration<'_>) -> bool {
@@ -33,24 +36,27 @@ fn is_value(declaration: &Declaration<'_>) -> bool {
 }
 
 impl Stripper<'_> {
-    pub(super) fn namespace(&mut self, it: &TSNamespaceDeclaration<'_>) {
+    pub(super) fn namespace(&mut self, it: &TSNamespaceDeclaration<'_>, by: ExportedBy<'_>) {
         let name = it.id.name.to_string();
-        let opening = self.opening(&name);
-        self.declared.insert(name.clone());
+        let opening = self.opening(&name, by);
         let own = format!("{name}||({name}={{}})");
         match &it.body {
             TSNamespaceDeclarationBody::TSNamespaceDeclaration(inner) => {
                 // `namespace A.B`: B is exported by A.
                 self.edits.replace(it.span.start, inner.span.start, opening);
-                self.namespace(inner);
+                self.scopes.push(HashSet::new());
+                self.namespace(inner, ExportedBy::Namespace(&name));
+                self.scopes.pop();
                 let exported = &inner.id.name;
                 self.edits.insert(it.span.end, format!("{name}.{exported}={exported};}})({own});"));
             }
             TSNamespaceDeclarationBody::TSModuleBlock(block) => {
                 self.edits.replace(it.span.start, block.span.start + 1, opening);
+                self.scopes.push(functions_and_classes(&block.body));
                 for statement in &block.body {
                     self.in_namespace(&name, statement);
                 }
+                self.scopes.pop();
                 self.edits.replace(block.span.end - 1, block.span.end, format!("}})({own});"));
             }
         }
@@ -63,7 +69,7 @@ impl Stripper<'_> {
             }
             return self.visit_statement(statement);
         };
-        if self.declaration(&export.declaration, export.span) {
+        if self.declaration(&export.declaration, export.span, ExportedBy::Namespace(name)) {
             return;
         }
         self.edits.blank(export.span.start, export.declaration.span().start);
@@ -79,6 +85,7 @@ impl Stripper<'_> {
             Declaration::ClassDeclaration(it) => it.id.iter().for_each(|id| assign(&id.name)),
             Declaration::TSEnumDeclaration(it) => assign(&it.id.name),
             Declaration::TSNamespaceDeclaration(it) => assign(&it.id.name),
+            Declaration::TSImportEqualsDeclaration(it) => assign(&it.id.name),
             other => {
                 return self
                     .refuse(other.span(), "a namespace can export const, function, class, enum and namespace only");

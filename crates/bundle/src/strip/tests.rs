@@ -49,7 +49,7 @@ fn statements_of_types_alone_are_gone_and_keep_their_neighbours_apart() {
         function over(a: string): void;\nfunction over(a: any) {}\nconst t = a as any\n(0)";
     let out = stripped(text);
     assert_eq!(out.lines().count(), text.lines().count());
-    assert_alike(&out, "const a = 1 ; [1].at(0) ; ; ; ; class Q { } ; function over(a ) {} const t = a ; (0)");
+    assert_alike(&out, "const a = 1 ; [1].at(0) ; ; ; ; class Q { ; ; ; } ; function over(a ) {} const t = a ; (0)");
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn class_members_lose_their_modifiers_and_parameters_become_properties() {
     );
     assert_alike(
         &out,
-        "class A extends B { a = 1 ; ['b'] = 'x'; static s; c ; constructor( x , y = 2, z ) { super();this.x=x;this.y=y; } async m() {} }",
+        "class A extends B { a = 1 ; ['b'] = 'x'; static s; c ; constructor( x , y = 2, z ) { super();this.x=x;this.y=y; } async m() {} ; }",
     );
 }
 
@@ -85,6 +85,135 @@ fn a_type_over_several_lines_does_not_part_an_arrow_from_its_parameters() {
     );
     assert_eq!(out.lines().count(), 5);
     assert_alike(&out, "export const handler = async (event ) => { return { ok: true }; };");
+    // The last character of the type is two bytes long.
+    assert_alike(&stripped("const f = (a: A):\n  | B\n  | Café => a;"), "const f = (a ) => a;");
+}
+
+#[test]
+fn type_parameters_over_several_lines_do_not_part_an_arrow_from_the_word_before_it() {
+    let out = stripped(
+        "const f = async <\n  T,\n>(x: T) => x;\nfunction g() {\n  return <\n    T,\n  >(x: T): Promise<\n  T> => x;\n}",
+    );
+    let lines: Vec<&str> = out.lines().map(str::trim_end).collect();
+    assert_eq!(lines[..4], ["const f = async (", "", "  x   ) => x;", "function g() {"]);
+    assert_eq!(lines[4..], ["  return (", "", "    x", "   ) => x;", "}"]);
+    // On one line everything stays.
+    assert_eq!(stripped("const f = async <T,>(x: T) => x;"), "const f = async     (x   ) => x;");
+    for word in ["return", "throw", "yield"] {
+        let said = refused(&format!("function* f() {{\n  {word} <{{\n    a: string;\n  }}>x;\n}}"));
+        assert!(said.contains("a.ts:2:") && said.contains("value as Type"), "{said}");
+    }
+    assert_alike(&stripped("const a = <{\n  b: string;\n}>c;"), "const a = c;");
+}
+
+#[test]
+fn members_of_types_alone_do_not_run_their_neighbours_together() {
+    let cases = [
+        (
+            "class A {\n  static items = []\n  declare name: string\n  [Symbol.iterator]() {}\n}",
+            "class A { static items = [] ; [Symbol.iterator]() {} }",
+        ),
+        ("class A {\n  x = 1\n  readonly [k: string]: unknown\n  *gen() {}\n}", "class A { x = 1 ; *gen() {} }"),
+        ("class A {\n  x = 1\n  declare z: T\n  ['b'] = 2\n}", "class A { x = 1 ; ['b'] = 2 }"),
+        ("abstract class A {\n  x = y\n  abstract z: T\n  ['b'] = 2\n}", "class A { x = y ; ['b'] = 2 }"),
+        ("class A {\n  x = y\n  m?(): void\n  ['b']() {}\n}", "class A { x = y ; ['b']() {} }"),
+        // Without its type, the field would make the method a getter.
+        ("class A {\n  get: T\n  m() {}\n  static: T\n  n() {}\n}", "class A { get ; m() {} static ; n() {} }"),
+    ];
+    for (text, expected) in cases {
+        let out = stripped(text);
+        assert_alike(&out, expected);
+        assert_eq!(out.lines().count(), text.lines().count());
+    }
+}
+
+#[test]
+fn what_is_exported_already_is_added_to_and_not_exported_again() {
+    let cases = [
+        (
+            "export class K {}\nexport namespace K { export const one = 1 }",
+            "export class K {} ;(function(K){ const one = 1 ;K.one=one; })(K||(K={}));",
+        ),
+        (
+            "export default function f() {}\nnamespace f { export const one = 1 }",
+            "export default function f() {} ;(function(f){ const one = 1 ;f.one=one; })(f||(f={}));",
+        ),
+        (
+            "export enum E { A }\nexport enum E { B = 1 }\nexport namespace E { export const c = 2 }",
+            "export var E;(function(E){ E[E[\"A\"]=0]=\"A\"; })(E||(E={})); ;(function(E){ E[E[\"B\"]=1]=\"B\"; })(E||(E={})); \
+             ;(function(E){ const c = 2 ;E.c=c; })(E||(E={}));",
+        ),
+        (
+            "export declare class K {}\nexport namespace K { export const one = 1 }",
+            "; export var K;(function(K){ const one = 1 ;K.one=one; })(K||(K={}));",
+        ),
+        (
+            "namespace N { export class K {} export namespace K { export const one = 1 } }\nnamespace N { export enum E { A } }\nnamespace N { export enum E { B = 1 } }",
+            "var N;(function(N){ class K {};N.K=K; ;(function(K){ const one = 1 ;K.one=one; })(K||(K={}));;N.K=K; })(N||(N={})); \
+             ;(function(N){ let E=N.E;(function(E){ E[E[\"A\"]=0]=\"A\"; })(E||(E={}));;N.E=E; })(N||(N={})); \
+             ;(function(N){ let E=N.E;(function(E){ E[E[\"B\"]=1]=\"B\"; })(E||(E={}));;N.E=E; })(N||(N={}));",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_alike(&stripped(text), expected);
+    }
+}
+
+#[test]
+fn enums_and_namespaces_are_of_the_statements_around_them() {
+    let out = stripped(
+        "function a() { enum L { A } return L }\nconst b = () => { enum L { B } { enum L { C } } return L };\n\
+         function c() { function M() {} }\nenum M { A }\nnamespace Q {}\nnamespace P.Q { export enum M { B } }",
+    );
+    let made = |name: &str, member: &str| {
+        format!("(function({name}){{ {name}[{name}[\"{member}\"]=0]=\"{member}\"; }})({name}||({name}={{}}));")
+    };
+    let expected = format!(
+        "function a() {{ let L;{} return L }} const b = () => {{ let L;{} {{ let L;{} }} return L }}; \
+         function c() {{ function M() {{}} }} var M;{} ; \
+         var P;(function(P){{let Q=P.Q;(function(Q){{ let M=Q.M;{};Q.M=M; }})(Q||(Q={{}}));P.Q=Q;}})(P||(P={{}}));",
+        made("L", "A"),
+        made("L", "B"),
+        made("L", "C"),
+        made("M", "A"),
+        made("M", "B"),
+    );
+    assert_alike(&out, &expected);
+}
+
+#[test]
+fn an_enums_values_are_written_as_javascript_has_them() {
+    let out = stripped("enum E { A = 1e999, B = 1e308 * 10, C = -1e999, D = 1e999 - 1e999, E = 1e21, F = -0.5 }");
+    for (member, value) in [
+        ("A", "Infinity"),
+        ("B", "Infinity"),
+        ("C", "-Infinity"),
+        ("D", "NaN"),
+        ("E", "1000000000000000000000"),
+        ("F", "-0.5"),
+    ] {
+        let written = format!("E[E[\"{member}\"]={value}]=\"{member}\";");
+        assert!(out.contains(&written), "{written}\n{out}");
+    }
+}
+
+#[test]
+fn what_an_import_equals_exports_is_kept() {
+    let out = stripped(
+        "import * as A from './a';\nexport import Z = A.B;\nimport Y = A.C;\nnamespace T { export type U = 1 }\n\
+         export import V = T.U;\nnamespace N { export import W = A.D }\nexport { T };",
+    );
+    assert_alike(
+        &out,
+        "import * as A from './a'; export const Z = A.B; ; ; ; \
+         var N;(function(N){ const W = A.D ;N.W=W; })(N||(N={})); export { };",
+    );
+}
+
+#[test]
+fn a_comment_before_a_namespace_import_stays_whole() {
+    let out = stripped("import D, /* c */ * as N from './d';\nD();");
+    assert_eq!(out, "import D  /* c */        from './d';\nD();");
 }
 
 #[test]
@@ -99,7 +228,7 @@ fn enums_namespaces_and_import_equals_have_their_meaning() {
          A[A[\"odd name\"]=10]=\"odd name\"; A[A[\"L\"]='abc'.length]=\"L\"; })(A||(A={})); \
          export var B;(function(B){ B[B[\"One\"]=1]=\"One\"; })(B||(B={})); ; \
          var N;(function(N){ const one = 1;;N.one=one; function two() { return one; };N.two=two; const hidden = 3; })(N||(N={})); \
-         var P;(function(P){var Q;(function(Q){ class R {};Q.R=R; })(Q||(Q={}));P.Q=Q;})(P||(P={}));",
+         var P;(function(P){let Q=P.Q;(function(Q){ class R {};Q.R=R; })(Q||(Q={}));P.Q=Q;})(P||(P={}));",
     );
     assert_alike(&stripped("import x = require('x');\nexport = x;"), "const x = require('x'); module.exports = x;");
     let module = module("a.ts", b"import x = require('x');\nexport = x;", None).unwrap();
