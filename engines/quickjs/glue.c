@@ -17,6 +17,9 @@
 
 #include "quickjs.h"
 
+/* immortal.c */
+void sublet_make_immortal(JSRuntime *rt);
+
 #define IMPORT(name) __attribute__((import_module("sublet"), import_name(name))) extern
 #define EXPORT(name) __attribute__((export_name(name)))
 
@@ -604,6 +607,7 @@ EXPORT("sublet_prelude") int32_t sublet_prelude(size_t length)
     hook_turn = JS_GetPropertyStr(context, hooks, "turn");
     JS_FreeValue(context, hooks);
     JS_RunGC(runtime);
+    sublet_make_immortal(runtime);
     pack_heap();
     return 0;
 }

@@ -36,9 +36,9 @@ pub(crate) fn run(filter: Option<&str>) -> Result<()> {
         if filter.is_some_and(|f| !format!("{package}/{target}").contains(f)) {
             continue;
         }
-        eprintln!("$ cargo bench --profile release -p {package} --bench {target}");
+        eprintln!("$ cargo bench --profile release --workspace --bench {target}");
         let output = command(&cargo())
-            .args(["bench", "--profile", "release", "--quiet", "-p", package, "--bench", target])
+            .args(["bench", "--profile", "release", "--quiet", "--workspace", "--bench", target])
             .stdout(Stdio::piped())
             .output()
             .with_context(|| format!("cannot run the benchmark {target} of {package}"))?;

@@ -17,6 +17,8 @@ use tokio::process::Command;
 
 /// In the data folder; `sublet backup` leaves it out.
 pub(crate) const FILE: &str = "secrets.key";
+/// The ending of its name while it is being made.
+const DRAFT: &str = "draft";
 /// Bytes of all keys as text.
 const TEXT_BYTES_MAX: u64 = 16 * 1024;
 /// How long the command may take.
@@ -103,14 +105,11 @@ fn own_keyring(path: &Path) -> Result<Keyring> {
 /// The first secret is about to be put, and nobody said with what to seal it.
 fn make(path: &Path) -> Result<MasterKey, Error> {
     let (key, text) = MasterKey::fresh()?;
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let write = |file: &mut File| {
         file.write_all(text.as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        file.write_all(b"\n")
     };
-    write().map_err(|error| Error::internal(format!("cannot make {}: {error}", path.display())))?;
+    place(path, write).map_err(|error| Error::internal(format!("cannot make {}: {error}", path.display())))?;
     tracing::warn!(
         key.id = %key.id(),
         "made {}, the master key that secrets are sealed with: whoever has it and the database reads every secret, \
@@ -118,6 +117,32 @@ fn make(path: &Path) -> Result<MasterKey, Error> {
         path.display()
     );
     Ok(key)
+}
+
+/// Makes a file for its owner alone: it is there whole and on disk, or not at all, whatever ends this on the way. One
+/// that is there is never written over. (The data folder is this process's alone, and so is the draft's name.)
+fn place(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let draft = path.with_extension(DRAFT);
+    remove(&draft)?;
+    let written = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        write(&mut file)?;
+        file.sync_all()?;
+        std::fs::hard_link(&draft, path)
+    };
+    let placed = written();
+    // One that is left all the same is removed by the next try.
+    let _ = remove(&draft);
+    placed?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// If it is there.
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 fn read_file(path: &Path) -> Result<String> {
@@ -209,5 +234,24 @@ mod tests {
         assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
         assert_eq!(keyring(&silent, folder.path()).await.unwrap().names(), [made.id()]);
         assert!(make(&path).is_err(), "a key that is there is never written over");
+        assert_eq!(keyring(&silent, folder.path()).await.unwrap().names(), [made.id()]);
+    }
+
+    #[tokio::test]
+    async fn a_key_that_was_not_written_to_its_end_is_no_key_and_hinders_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let full = |file: &mut File| -> io::Result<()> {
+            file.write_all(b"half a k")?;
+            Err(io::Error::from(io::ErrorKind::StorageFull))
+        };
+        assert_eq!(place(&path, full).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert!(!path.exists());
+        // What a process leaves behind that dies in the middle.
+        std::fs::write(path.with_extension(DRAFT), "half a k").unwrap();
+        assert!(keyring(&secrets(""), folder.path()).await.unwrap().names().is_empty());
+        let made = make(&path).unwrap();
+        assert_eq!(keyring(&secrets(""), folder.path()).await.unwrap().names(), [made.id()]);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
     }
 }

@@ -73,6 +73,14 @@ impl<K: Eq + Hash + Clone, V> Cache<K, V> {
         Some(entry.value)
     }
 
+    /// Removes all others.
+    pub(crate) fn retain(&mut self, keeps: impl Fn(&V) -> bool) {
+        let gone = self.entries.iter().filter(|(_, entry)| !keeps(&entry.value));
+        for key in gone.map(|(key, _)| key.clone()).collect::<Vec<K>>() {
+            self.remove(&key);
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
         self.by_use.clear();
@@ -103,6 +111,10 @@ mod tests {
         assert_eq!(cache.remove("a"), Some(1));
         cache.insert("e", 5, 6);
         assert_eq!(cache.len(), 2);
+        cache.retain(|value| *value == 5);
+        assert_eq!((cache.len(), cache.get("c")), (1, None));
+        cache.insert("f", 6, 4);
+        assert_eq!((cache.len(), cache.get("e")), (2, Some(&5)), "what left weighs nothing");
         cache.clear();
         assert_eq!((cache.len(), cache.get("c")), (0, None));
     }

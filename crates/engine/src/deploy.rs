@@ -1,13 +1,16 @@
 //! From an upload to an immutable version, live at once if that is wanted.
 
 use bytes::Bytes;
-use sublet_model::{Error, FunctionConfig, Name, Runtime, TenantId, limit};
+use sublet_model::{Error, ErrorKind, FunctionConfig, Name, Runtime, TenantId, limit};
 use sublet_sandbox::{BuildError, Failure, SourceFile};
 use sublet_store::{LayerRecord, NewVersion, TenantRecord, VersionRecord};
 
 use crate::core::Core;
 use crate::package::{PackageError, open_zip, single_file};
 use crate::runnable::{build_request, compile_request};
+
+/// Builds of one deploy: so often may a layer change while it builds.
+const BUILDS_MAX: u32 = 3;
 
 /// What was uploaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,11 +86,22 @@ impl Core {
         let config = &function.config;
         self.check_secrets(tenant.id, function.id, &config.secrets).await?;
         check_kind(kind, config.runtime)?;
-        let layers = self.layers_for(&tenant.spec.wrappers, &config.layers, |_| None).await?;
         let is_zip = kind != PackageKind::JavaScript;
-        let new = self.build_from(tenant.id, config, is_zip, Source::Uploaded(package), layers).await?;
-        let new = NewVersion { make_live: publish, ..new };
-        let record = self.directory.publish_version(tenant.id, function.id, new).await?;
+        let mut builds = 0;
+        let record = loop {
+            builds += 1;
+            let layers = self.layers_for(&tenant.spec.wrappers, &config.layers, |_| None).await?;
+            let source = Source::Uploaded(package.clone());
+            let new = self.build_from(tenant.id, config, is_zip, source, layers).await?;
+            let new = NewVersion { make_live: publish, ..new };
+            match self.directory.publish_version(tenant.id, function.id, new).await {
+                // A layer was published or taken back meanwhile; what builds with the one may not build with the other.
+                Err(error) if error.kind == ErrorKind::Conflict && builds < BUILDS_MAX => {
+                    tracing::info!(function.id = %function.id, "{name} is built once more: {error}");
+                }
+                published => break published?,
+            }
+        };
         metrics::counter!("sublet_versions_total").increment(1);
         Ok(record)
     }

@@ -13,7 +13,7 @@ use sublet_sandbox::Sandbox;
 use sublet_sandbox::egress::Gateway;
 use sublet_store::{
     Balance, CodeStore, DeliveryRecord, LayerRecord, MessageSelection, Page, QueueRecord, RolloutRecord, SecretPlace,
-    SecretRecord, Selection, Stop, Store, TenantRecord, VersionRecord,
+    SecretRecord, Selection, Stop, StoppedBy, Store, TenantRecord, VersionRecord,
 };
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
@@ -211,7 +211,7 @@ impl Engine {
     }
 
     /// Nothing more of the function starts, and what runs of it ends now: back into its queue, or cancelled. Answers
-    /// how many attempts that were.
+    /// how many attempts that were. Errors: `Conflict` for a tenant where the operator said stop.
     pub async fn stop_function(
         &self,
         tenant: &TenantRecord,
@@ -222,8 +222,9 @@ impl Engine {
         self.core.stop_function(tenant, function, stop, cancels).await
     }
 
-    pub async fn start_function(&self, tenant: &TenantRecord, function: &Name) -> Result<(), Error> {
-        self.core.start_function(tenant, function).await
+    /// Lifts a stop; `by` is who lifts it. Errors: `Conflict` for a tenant where the operator said stop.
+    pub async fn start_function(&self, tenant: &TenantRecord, function: &Name, by: StoppedBy) -> Result<(), Error> {
+        self.core.start_function(tenant, function, by).await
     }
 
     /// Suspends the tenant, and ends what runs of it as [`Engine::stop_function`] does.

@@ -153,6 +153,9 @@ fn checked_path(name: &str) -> Result<String, PackageError> {
             _ => parts.push(part),
         }
     }
+    if parts.first().is_some_and(|first| first.starts_with("sublet:") || first.starts_with("node:")) {
+        return Err(refused(name, "has a name that is kept for the runtime's own modules"));
+    }
     if parts.is_empty() && !name.ends_with('/') {
         return Err(refused(name, "has no name"));
     }

@@ -157,12 +157,7 @@ impl Verdict {
 impl Core {
     pub(crate) async fn note_end(&self, tenant: TenantId, ended: Ended) {
         let Some(verdict) = self.conduct.note(ended) else { return };
-        let function = ended.function;
-        // Another version may be live by now, which has done nothing yet.
-        let found = self.directory.function_by_id(tenant, function).await;
-        if !found.is_ok_and(|record| record.is_some_and(|record| record.live == Some(ended.version))) {
-            return;
-        }
+        let (function, version) = (ended.function, ended.version);
         let (reason, at) = (verdict.reason(), self.clock.now());
         let quarantine = Quarantine {
             reason: reason.clone(),
@@ -173,18 +168,23 @@ impl Core {
             last: Some(ended.invocation),
             at,
         };
-        tracing::warn!(tenant.id = %tenant, function.id = %function, "function {function} is quarantined: {reason}");
-        if let Err(error) = self.directory.quarantine_function(tenant, function, Some(quarantine)).await {
-            tracing::warn!(function.id = %function, %error, "the quarantine of {function} was not recorded");
-            return;
+        match self.directory.quarantine_function(tenant, function, version, quarantine).await {
+            Ok(true) => {}
+            // It is gone, or another version is live by now.
+            Ok(false) => return,
+            Err(error) => {
+                tracing::warn!(function.id = %function, %error, "the quarantine of {function} was not recorded");
+                return;
+            }
         }
+        tracing::warn!(tenant.id = %tenant, function.id = %function, "function {function} is quarantined: {reason}");
         metrics::counter!("sublet_functions_quarantined_total", "cause" => verdict.cause.as_str()).increment(1);
         self.tell_function(tenant, function, FunctionChange::Quarantined, Some(reason), at).await;
     }
 
     pub(crate) async fn release_function(&self, tenant: &TenantRecord, name: &Name) -> Result<(), Error> {
         let function = self.function_named(tenant.id, name).await?;
-        self.directory.quarantine_function(tenant.id, function, None).await?;
+        self.directory.release_function(tenant.id, function).await?;
         self.conduct.forget(function);
         self.tell_function(tenant.id, function, FunctionChange::Released, None, self.clock.now()).await;
         Ok(())

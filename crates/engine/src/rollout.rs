@@ -36,19 +36,29 @@ impl Core {
         }
     }
 
-    /// Until none is unfinished.
+    /// Until none is unfinished, but for those that something hinders: the last such error is answered.
     async fn see_to_rollouts(&self) -> Result<(), Error> {
+        let mut hindered: Vec<(Name, u32)> = Vec::new();
+        let mut last = Ok(());
         loop {
             let open = self.store.unfinished_rollouts().await?;
             // Oldest first; what is superseded or taken back while it is worked on shows at the next look.
-            let Some(rollout) = open.first() else { return Ok(()) };
+            let is_free = |rollout: &&RolloutRecord| {
+                !hindered.iter().any(|(layer, version)| *layer == rollout.layer && *version == rollout.version)
+            };
+            let Some(rollout) = open.iter().find(is_free) else { return last };
             let worked = match rollout.state {
                 RolloutState::TakenBack => self.go_back(&rollout.layer, rollout.version).await,
                 _ => self.roll_out(rollout).await,
             };
             match worked {
+                Ok(()) => {}
                 Err(error) if error.kind == ErrorKind::Conflict => {}
-                other => other?,
+                Err(error) => {
+                    // One layer's trouble is no other's.
+                    hindered.push((rollout.layer.clone(), rollout.version));
+                    last = Err(error);
+                }
             }
         }
     }
@@ -57,7 +67,7 @@ impl Core {
     #[tracing::instrument(name = "engine.rollout", level = "debug", skip_all, fields(layer = %rollout.layer))]
     async fn roll_out(&self, rollout: &RolloutRecord) -> Result<(), Error> {
         let RolloutRecord { layer, version, .. } = rollout;
-        // Once more from the start when the end is reached: a deploy that took the former version may have ended late.
+        // Once more from the start when the end is reached: a function may have been rolled back to a version of before.
         while self.roll_out_once(layer, *version).await? {}
         let ended = self.directory.end_rollout(layer, *version).await?;
         tracing::info!(
@@ -92,32 +102,47 @@ impl Core {
         }
     }
 
-    /// The live version's package and configuration with the layer's new version. The inner error is the function's;
-    /// the outer one says that it is to be tried again.
+    /// The inner error is what is told of the function; the outer one says that it is to be tried again, and is of what
+    /// passes by itself: anything else would keep the rollout from its end.
     async fn build_for(&self, layer: &Name, version: u32, of: LiveUse) -> Result<Result<NewVersion, String>, Error> {
-        let gone = || Ok(Err("it is gone".to_owned()));
-        let Some(tenant) = self.directory.tenant_by_id(of.tenant).await? else { return gone() };
-        let Some(live) = self.directory.version(of.tenant, of.function, of.live).await? else { return gone() };
-        let package = match self.code.get(&live.package).await {
-            Ok(package) => package,
-            Err(error) if error.retryable() => return Err(error),
-            Err(error) => return Ok(Err(format!("its package cannot be read: {error}"))),
+        let error = match self.rebuilt(layer, version, of).await {
+            Ok(new) => return Ok(Ok(new)),
+            Err(DeployError::Rejected(failure)) => return Ok(Err(told(&failure))),
+            Err(DeployError::Error(error)) => error,
         };
+        match error.kind {
+            ErrorKind::Unavailable | ErrorKind::Throttled => return Err(error),
+            ErrorKind::Internal => {
+                let function = of.function;
+                tracing::error!(
+                    tenant.id = %of.tenant,
+                    function.id = %function,
+                    %error,
+                    "function {function} does not get version {version} of layer {layer}: {error}"
+                );
+            }
+            _ => {}
+        }
+        // What is for the log alone stays there.
+        Ok(Err(cut(Error { source_text: None, ..error }.to_string())))
+    }
+
+    /// The live version's package and configuration with the layer's new version.
+    async fn rebuilt(&self, layer: &Name, version: u32, of: LiveUse) -> Result<NewVersion, DeployError> {
+        let gone = || Error::new(ErrorKind::NotFound, "it is gone");
+        let tenant = self.directory.tenant_by_id(of.tenant).await?.ok_or_else(gone)?;
+        let live = self.directory.version(of.tenant, of.function, of.live).await?.ok_or_else(gone)?;
+        let package = self.code.get(&live.package).await.map_err(|error| {
+            let message = format!("its package cannot be read: {}", error.message);
+            Error { message, ..error }
+        })?;
         let pinned = |name: &Name| match name == layer {
             true => Some(version),
             false => live.layers.iter().find(|(used, _)| used == name).map(|(_, number)| *number),
         };
         let used: Vec<Name> = live.layers.iter().map(|(name, _)| name.clone()).collect();
-        let built = async {
-            let layers = self.layers_for(&tenant.spec.wrappers, &used, pinned).await?;
-            self.build_version(of.tenant, &live.config, Source::stored(&live, package), layers).await
-        };
-        match built.await {
-            Ok(new) => Ok(Ok(new)),
-            Err(DeployError::Error(error)) if error.retryable() => Err(error),
-            Err(DeployError::Error(error)) => Ok(Err(cut(error.to_string()))),
-            Err(DeployError::Rejected(failure)) => Ok(Err(told(&failure))),
-        }
+        let layers = self.layers_for(&tenant.spec.wrappers, &used, pinned).await?;
+        self.build_version(of.tenant, &live.config, Source::stored(&live, package), layers).await
     }
 
     /// Puts the former versions live again. `Conflict` when the rollout is not taken back.

@@ -21,6 +21,8 @@ use crate::package::{PackageError, open_zip, single_file};
 
 /// Bytes a cached version costs beside its image.
 const ENTRY_BYTES: usize = 2 * 1024;
+/// An image from this length on is checked beside the runtime's threads, which others need meanwhile.
+const BESIDE_BYTES_MIN: usize = 256 * 1024;
 
 #[derive(Clone)]
 pub(crate) struct Runnable {
@@ -247,7 +249,13 @@ impl Core {
             Runtime::Wasm => ImageKind::Machine,
         };
         let image = Image { kind, bytes: self.code.get(&version.image).await? };
-        Ok(self.sandbox.accepts(&image, &version.engine_hash, tenant).then_some(image))
+        let bytes = image.bytes.len();
+        let (sandbox, engine_hash) = (Arc::clone(&self.sandbox), version.engine_hash.clone());
+        let accepted = move || sandbox.accepts(&image, &engine_hash, tenant).then_some(image);
+        if bytes < BESIDE_BYTES_MIN {
+            return Ok(accepted());
+        }
+        tokio::task::spawn_blocking(accepted).await.map_err(Error::internal)
     }
 
     /// Makes the image anew for the engine of today.

@@ -4,9 +4,11 @@
 //! that meet, one always sees the other. What was ended goes back into the queue as if it had not started, or is
 //! cancelled, as whoever stops it says.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sublet_model::{EndReason, Error, FunctionId, Name, Outcome, TenantId, Timestamp, Usage};
+use sublet_sandbox::egress::Egress;
 use sublet_sandbox::{Attempt, Failure, Report};
 use sublet_store::{FunctionRecord, Next, Stop, StoppedBy, TenantRecord, TenantSpec, TenantStatus};
 use tokio::sync::oneshot;
@@ -49,7 +51,7 @@ pub(crate) fn tenant_suspended(spec: &TenantSpec) -> String {
 }
 
 impl Core {
-    /// Answers how many running attempts were ended.
+    /// Answers how many running attempts were ended. Errors: `Conflict` for a tenant where the operator said stop.
     pub(crate) async fn stop_function(
         &self,
         tenant: &TenantRecord,
@@ -59,7 +61,7 @@ impl Core {
     ) -> Result<usize, Error> {
         let function = self.function_named(tenant.id, name).await?;
         let reason = function_stopped(&stop);
-        self.directory.stop_function(tenant.id, function, Some(stop.clone())).await?;
+        self.directory.stop_function(tenant.id, function, Some(stop.clone()), stop.by).await?;
         let count = self.leases.stop(tenant.id, Some(function), &Stopped { reason, cancels });
         metrics::counter!("sublet_stops_total", "of" => "function").increment(1);
         tracing::warn!(tenant.id = %tenant.id, function.id = %function, "function {function} is stopped: {}", stop.reason);
@@ -67,27 +69,26 @@ impl Core {
         Ok(count)
     }
 
-    pub(crate) async fn start_function(&self, tenant: &TenantRecord, name: &Name) -> Result<(), Error> {
+    /// `by`: who lifts the stop. Errors: `Conflict` for a tenant where the operator said stop.
+    pub(crate) async fn start_function(&self, tenant: &TenantRecord, name: &Name, by: StoppedBy) -> Result<(), Error> {
         let function = self.function_named(tenant.id, name).await?;
-        self.directory.stop_function(tenant.id, function, None).await?;
+        self.directory.stop_function(tenant.id, function, None, by).await?;
         self.tell_function(tenant.id, function, FunctionChange::Started, None, self.clock.now()).await;
         Ok(())
     }
 
     /// A suspension with a reason, which also ends what runs. Answers how many attempts that were.
     pub(crate) async fn stop_tenant(&self, tenant: &TenantRecord, stop: Stop, cancels: bool) -> Result<usize, Error> {
-        let spec = TenantSpec { status: TenantStatus::Suspended, stopped: Some(stop.clone()), ..tenant.spec.clone() };
-        let reason = tenant_suspended(&spec);
-        self.directory.put_tenant(&tenant.name, spec).await?;
-        let count = self.leases.stop(tenant.id, None, &Stopped { reason, cancels });
+        let record = self.directory.switch_tenant(&tenant.name, Some(stop.clone())).await?;
+        let reason = tenant_suspended(&record.spec);
+        let count = self.leases.stop(record.id, None, &Stopped { reason, cancels });
         metrics::counter!("sublet_stops_total", "of" => "tenant").increment(1);
-        tracing::warn!(tenant.id = %tenant.id, "tenant {} is stopped: {}", tenant.name, stop.reason);
+        tracing::warn!(tenant.id = %record.id, "tenant {} is stopped: {}", record.name, stop.reason);
         Ok(count)
     }
 
     pub(crate) async fn start_tenant(&self, tenant: &TenantRecord) -> Result<(), Error> {
-        let spec = TenantSpec { status: TenantStatus::Active, stopped: None, ..tenant.spec.clone() };
-        self.directory.put_tenant(&tenant.name, spec).await?;
+        self.directory.switch_tenant(&tenant.name, None).await?;
         Ok(())
     }
 
@@ -107,33 +108,47 @@ impl Core {
         function.stopped.as_ref().map(|stop| put_back(function_stopped(stop)))
     }
 
-    /// Runs it, unless it is stopped before its end; then what it used is the time it took.
+    /// Runs it with the secrets that its version names, and takes them out of what it reports; unless it is stopped
+    /// before its end. Then what it used is the time it took and what it asked of the outside.
     pub(crate) async fn run_unless_stopped(
         &self,
         runnable: &Runnable,
-        attempt: Attempt,
+        mut attempt: Attempt,
         (tenant, function): (TenantId, FunctionId),
         mut stop: oneshot::Receiver<Stopped>,
     ) -> (Report, Option<Stopped>) {
         let begun_ns = self.clock.now_ns();
         let (memory_limit_bytes, bytes_in) = (attempt.limits.memory_bytes, attempt.event.len() as u64);
-        let stopped = match self.stopped_now(tenant, function).await {
-            Some(stopped) => stopped,
-            None => tokio::select! {
-                biased;
-                Ok(stopped) = &mut stop => stopped,
-                report = self.run_with_secrets(tenant, function, runnable, attempt) => return (report, None),
-            },
+        let ended = |stopped: &Stopped| {
+            let failure = Failure {
+                error_type: "Sublet.Stopped".to_owned(),
+                error_message: stopped.reason.clone(),
+                stack_trace: Vec::new(),
+            };
+            let wall = Duration::from_nanos(self.clock.now_ns().saturating_sub(begun_ns));
+            let wall_us = u64::try_from(wall.as_micros()).unwrap_or(u64::MAX);
+            let usage = Usage { wall_us, memory_limit_bytes, bytes_in, ..Usage::default() };
+            Report { usage, ..failed(Outcome::Cancelled, failure) }
         };
-        let failure = Failure {
-            error_type: "Sublet.Stopped".to_owned(),
-            error_message: stopped.reason.clone(),
-            stack_trace: Vec::new(),
+        if let Some(stopped) = self.stopped_now(tenant, function).await {
+            return (ended(&stopped), Some(stopped));
+        }
+        let uses = &runnable.config.secrets;
+        let mut unsealed = match self.unseal(tenant, function, runnable.version, uses).await {
+            Ok(unsealed) => unsealed,
+            Err(report) => return (*report, None),
         };
-        let wall = Duration::from_nanos(self.clock.now_ns().saturating_sub(begun_ns));
-        let wall_us = u64::try_from(wall.as_micros()).unwrap_or(u64::MAX);
-        let usage = Usage { wall_us, memory_limit_bytes, bytes_in, ..Usage::default() };
-        (Report { usage, ..failed(Outcome::Cancelled, failure) }, Some(stopped))
+        attempt.environment.append(&mut unsealed.environment);
+        let placeholders = std::mem::take(&mut unsealed.placeholders);
+        // Held here as well, so that what it asked for is told also when nobody is left to report it.
+        let way_out = self.way_out(tenant, runnable, placeholders.into()).await;
+        attempt.egress = Some(Arc::clone(&way_out));
+        let (report, stopped) = tokio::select! {
+            biased;
+            Ok(stopped) = &mut stop => (with_fetches(ended(&stopped), &*way_out), Some(stopped)),
+            report = self.run_in_sandbox(attempt) => (report, None),
+        };
+        (unsealed.redact(report), stopped)
     }
 
     /// Sets aside what was granted although its function is stopped.
@@ -147,4 +162,12 @@ impl Core {
             self.queues.freed(|scheduler| scheduler.unpark(waiting.function, now));
         }
     }
+}
+
+/// With what was asked of the outside until now.
+fn with_fetches(mut report: Report, way_out: &dyn Egress) -> Report {
+    report.fetches = way_out.records();
+    let used = way_out.used();
+    (report.usage.fetches, report.usage.egress_bytes) = (used.calls, used.bytes);
+    report
 }

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sublet_model::{
-    EndReason, Error, FunctionId, InvocationState, MessageId, Outcome, TenantId, Timestamp, TraceContext, Usage,
-};
+use sublet_model::{EndReason, Error, InvocationState, MessageId, Outcome, Timestamp, TraceContext, Usage};
 use sublet_sandbox::{Attempt, Cordon, Failure, Report, Unavailable};
 use sublet_store::{
     AttemptEnd, AttemptRecord, Claim, Finish, InvocationRecord, Lease, Next, OutboxLine, Settle, Settled, Waiting,
@@ -186,25 +184,6 @@ impl Core {
         self.note_end(waiting.tenant, ended).await;
     }
 
-    /// Runs it with the secrets that its version names, and takes them out of what it reports.
-    pub(crate) async fn run_with_secrets(
-        &self,
-        tenant: TenantId,
-        function: FunctionId,
-        runnable: &Runnable,
-        mut attempt: Attempt,
-    ) -> Report {
-        let uses = &runnable.config.secrets;
-        let mut unsealed = match self.unseal(tenant, function, runnable.version, uses).await {
-            Ok(unsealed) => unsealed,
-            Err(report) => return *report,
-        };
-        attempt.environment.append(&mut unsealed.environment);
-        let placeholders = std::mem::take(&mut unsealed.placeholders);
-        attempt.egress = Some(self.way_out(tenant, runnable, placeholders.into()).await);
-        unsealed.redact(self.run_in_sandbox(attempt).await)
-    }
-
     /// Runs it, waiting for room if there is none. A sandbox that stays broken ends the attempt as `Cancelled`.
     pub(crate) async fn run_in_sandbox(&self, attempt: Attempt) -> Report {
         let mut tries = 0;
@@ -342,6 +321,7 @@ pub(crate) fn failed(outcome: Outcome, failure: Failure) -> Report {
         usage: Usage::default(),
         fetches: Vec::new(),
         crash: None,
+        worker: None,
     }
 }
 

@@ -26,10 +26,14 @@ pub const IDENTITIES_MAX: usize = 2_000_000;
 pub const RESULT_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of an attempt's log, before the mark of the cut.
 pub const LOG_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a line that a module writes to its log; one that was cut ends with the mark.
+pub const LOG_LINE_BYTES_MAX: usize = 16 * 1024;
+pub const LOG_LINE_CUT: &str = " [line cut here]";
 /// Lines of an attempt's log: each costs whoever reads it more than its bytes say.
 pub const LOG_LINES_MAX: usize = 10_000;
-/// Bytes of an error's message and of its stack, each.
+/// Bytes of an error's message and of its stack, each, and of its type.
 pub const ERROR_TEXT_BYTES_MAX: usize = 8 * 1024;
+pub const ERROR_TYPE_BYTES_MAX: usize = 256;
 
 /// Bytes of an uploaded package.
 pub const PACKAGE_BYTES_MAX: usize = 16 * 1024 * 1024;

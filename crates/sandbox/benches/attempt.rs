@@ -42,13 +42,16 @@ fn main() {
     let is_trial = !std::env::args().any(|argument| argument == "--bench");
     let begun = Instant::now();
     let code = compile_engine().expect("the engine compiles");
-    line("engine compile, both variants", begun.elapsed().as_secs_f64(), "s");
+    line("engine compile, prelude evaluated", begun.elapsed().as_secs_f64(), "s");
     line("engine machine code", code.run.len() as f64 / 1e6, "MB");
 
     // SAFETY: both were compiled just above.
     let (initializer, runner) = unsafe {
-        let base = memory_file(&code.base.module);
-        (Initializer::new(&code.init).expect("an initializer"), Runner::new(&code.run, base, 8).expect("a runner"))
+        let (start, base) = (memory_file(&code.start), memory_file(&code.base.module));
+        (
+            Initializer::new(&code.run, start).expect("an initializer"),
+            Runner::new(&code.run, base, 8).expect("a runner"),
+        )
     };
     let (image, image_bytes, deploy) = deploy(&initializer, &runner, &code.base, 0);
     line("deploy in process: evaluate, seal, load", deploy.as_secs_f64() * 1e3, "ms");

@@ -12,7 +12,9 @@ use bytes::Bytes;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use sublet_model::Outcome;
-use sublet_sandbox::wasm::{Base, EngineCode, Initializer, LoadedImage, Runner, Task, compile_engine, seal_image};
+use sublet_sandbox::wasm::{
+    EngineCode, Initializer, LoadedImage, Runner, Task, compile_engine, compile_engine_with, seal_image,
+};
 use sublet_sandbox::{BuildRequest, ImageKind, Limits, SourceFile};
 
 /// As little as the engine needs around a handler: no modules, no console, no web API.
@@ -22,7 +24,8 @@ const BARE: &str = r#"(function (host) {
         resolve: (base, key) => key,
         load: (key) => "",
         async build(request) {
-            const source = Object.values(request.files)[0].replace(/^(export const handler =|exports.handler =)|;\s*$/g, "");
+            const file = host.ask(121, request.handler[0]).slice(1);
+            const source = file.replace(/^(export const handler =|exports.handler =)|;\s*$/g, "");
             handler = host.script(`\n\n(${source})`, "index.js");
             return "null";
         },
@@ -97,21 +100,18 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(code: &EngineCode, prelude: Option<&'static str>, source: &str) -> Stage {
-        // SAFETY: compiled by the caller in this process.
-        let mut initializer = unsafe { Initializer::new(&code.init) }.expect("an initializer");
-        if let Some(prelude) = prelude {
-            initializer = initializer.with_prelude(prelude);
-        }
-        let base = Base::of(&initializer).expect("a base");
-        // SAFETY: as above.
-        let runner = unsafe { Runner::new(&code.run, memory_file(&base.module), 8) }.expect("a runner");
+    fn new(code: &EngineCode, source: &str) -> Stage {
+        // SAFETY: compiled by the caller in this process, and nobody else has the files.
+        let (initializer, runner) = unsafe {
+            let initializer = Initializer::new(&code.run, memory_file(&code.start)).expect("an initializer");
+            (initializer, Runner::new(&code.run, memory_file(&code.base.module), 8).expect("a runner"))
+        };
         let request = BuildRequest {
             files: vec![SourceFile { path: "index.js".into(), content: Bytes::copy_from_slice(source.as_bytes()) }],
             ..request()
         };
         let raw = initializer.evaluate(&request).unwrap_or_else(|failure| panic!("{failure:?}"));
-        let sealed = seal_image(&raw, &base).expect("the snapshot is sound");
+        let sealed = seal_image(&raw, &code.base).expect("the snapshot is sound");
         // SAFETY: sealed just above, and nobody else has the file.
         let image = unsafe { runner.load_image(memory_file(&sealed), ImageKind::Snapshot) }.expect("the image loads");
         Stage { runner, image }
@@ -158,8 +158,9 @@ fn limits() -> Limits {
 
 /// Rounds of both in turn, because the machine is rarely ours alone.
 fn web_api(code: &EngineCode, effort: &Effort) {
-    let whole = Stage::new(code, None, &format!("exports.handler = {HANDLER};"));
-    let bare = Stage::new(code, Some(BARE), &format!("exports.handler = {HANDLER};"));
+    let source = format!("exports.handler = {HANDLER};");
+    let whole = Stage::new(code, &source);
+    let bare = Stage::new(&compile_engine_with(BARE).expect("the engine compiles"), &source);
     assert_eq!(whole.run(), bare.run());
     let (mut with, mut without) = (Vec::new(), Vec::new());
     for _ in 0..effort.rounds {
@@ -187,7 +188,7 @@ fn against_native(code: &EngineCode, effort: &Effort) {
     let mut logs = Vec::new();
     for (name, kernel) in KERNELS {
         let body = kernel.replace("COUNT", &effort.n.to_string());
-        let stage = Stage::new(code, None, &format!("exports.handler = () => {{ {body} }};"));
+        let stage = Stage::new(code, &format!("exports.handler = () => {{ {body} }};"));
         let script = std::env::temp_dir().join(format!("sublet-kernel-{}-{name}.js", std::process::id()));
         std::fs::write(&script, format!("function run() {{ {body} }}")).expect("a script");
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());

@@ -382,16 +382,17 @@ struct Local {
 impl Local {
     fn new() -> Local {
         let code = compile_engine().unwrap_or_else(|error| panic!("{error}"));
-        // SAFETY: compiled just above.
-        let initializer = unsafe { Initializer::new(&code.init) }.unwrap_or_else(|error| panic!("{error}"));
-        let raw = initializer.evaluate(&request(TODO)).unwrap_or_else(|failure| panic!("{failure:?}"));
-        let bytes = seal_image(&raw, &code.base).unwrap_or_else(|error| panic!("{error}"));
         let memory_file = |bytes: &[u8]| {
             let file = rustix::fs::memfd_create("image", rustix::fs::MemfdFlags::CLOEXEC).expect("a memory file");
             let file = std::fs::File::from(file);
             std::os::unix::fs::FileExt::write_all_at(&file, bytes, 0).expect("room for it");
             file
         };
+        let start = memory_file(&code.start);
+        // SAFETY: compiled just above, and nobody else has the file.
+        let initializer = unsafe { Initializer::new(&code.run, start) }.unwrap_or_else(|error| panic!("{error}"));
+        let raw = initializer.evaluate(&request(TODO)).unwrap_or_else(|failure| panic!("{failure:?}"));
+        let bytes = seal_image(&raw, &code.base).unwrap_or_else(|error| panic!("{error}"));
         let (file, base) = (memory_file(&bytes), memory_file(&code.base.module));
         // SAFETY: as above, with as many slots as a worker has.
         let runner = unsafe { Runner::new(&code.run, base, IN_FLIGHT) }.unwrap_or_else(|error| panic!("{error}"));

@@ -94,6 +94,8 @@ pub struct Report {
     pub fetches: Vec<FetchRecord>,
     /// Present exactly when the outcome is `Crashed`.
     pub crash: Option<Crash>,
+    /// The process id of the worker that it ran in, where it ran in one.
+    pub worker: Option<u32>,
 }
 
 /// What a crash looked like from outside: what suspicion goes by.

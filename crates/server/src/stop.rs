@@ -1,7 +1,7 @@
 //! The kill switch and the way out of quarantine: `…/stop`, `…/start`, `…/release`.
 
 use serde::{Deserialize, Serialize};
-use sublet_model::Timestamp;
+use sublet_model::{Error, ErrorKind, Timestamp};
 use sublet_store::{Quarantine, Stop, StoppedBy, TenantRecord};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -177,11 +177,10 @@ async fn stop_function(
     Query(query): Query<StopQuery>,
     Json(body): Json<StopBody>,
 ) -> Result<axum::Json<StoppedFunction>, Problem> {
-    check_own_stop(&scope, &path).await?;
-    let by = if scope.is_operator() { StoppedBy::Operator } else { StoppedBy::Tenant };
-    let stop = body.stop(by, scope.now())?;
+    let stop = body.stop(speaker(&scope), scope.now())?;
     let cancels = query.cancel.unwrap_or(false);
-    let ended = scope.engine().stop_function(&scope.tenant, &path.function, stop, cancels).await?;
+    let stopped = scope.engine().stop_function(&scope.tenant, &path.function, stop, cancels).await;
+    let ended = stopped.map_err(not_own)?;
     let record = find(&scope, &path.function).await?;
     Ok(axum::Json(StoppedFunction { function: FunctionView::of(&record, &scope.tenant.name), ended }))
 }
@@ -198,19 +197,21 @@ async fn start_function(
     scope: TenantScope,
     Path(path): Path<FunctionPath>,
 ) -> Result<axum::Json<FunctionView>, Problem> {
-    check_own_stop(&scope, &path).await?;
-    scope.engine().start_function(&scope.tenant, &path.function).await?;
+    let started = scope.engine().start_function(&scope.tenant, &path.function, speaker(&scope)).await;
+    started.map_err(not_own)?;
     let record = find(&scope, &path.function).await?;
     Ok(axum::Json(FunctionView::of(&record, &scope.tenant.name)))
 }
 
-/// Errors: 403 for a tenant where the operator said stop.
-async fn check_own_stop(scope: &TenantScope, path: &FunctionPath) -> Result<(), Problem> {
-    let record = find(scope, &path.function).await?;
-    let is_operators = record.stopped.as_ref().is_some_and(|stop| stop.by == StoppedBy::Operator);
-    match is_operators && !scope.is_operator() {
-        true => Err(Problem::forbidden("the operator stopped this function, and the operator may let it go on")),
-        false => Ok(()),
+fn speaker(scope: &TenantScope) -> StoppedBy {
+    if scope.is_operator() { StoppedBy::Operator } else { StoppedBy::Tenant }
+}
+
+/// What the engine calls a conflict is the operator's stop, about which a tenant has no say.
+fn not_own(error: Error) -> Problem {
+    match error.kind {
+        ErrorKind::Conflict => Problem::forbidden(error.message),
+        _ => error.into(),
     }
 }
 

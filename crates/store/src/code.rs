@@ -18,6 +18,9 @@ use sublet_model::Error;
 /// Where code objects are, below the data folder, when they are files.
 pub const FOLDER: &str = "code";
 
+/// Content from this length on is hashed beside the runtime's threads, which others need meanwhile.
+const BESIDE_BYTES_MIN: usize = 256 * 1024;
+
 /// SHA-256 of the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectHash(pub [u8; 32]);
@@ -82,7 +85,15 @@ impl<'de> Deserialize<'de> for ObjectHash {
     }
 }
 
-/// Cheap to clone.
+async fn hash_of(content: &Bytes) -> Result<ObjectHash, Error> {
+    if content.len() < BESIDE_BYTES_MIN {
+        return Ok(ObjectHash::of(content));
+    }
+    let content = content.clone();
+    tokio::task::spawn_blocking(move || ObjectHash::of(&content)).await.map_err(Error::internal)
+}
+
+/// Cheap to clone. Its calls belong within a tokio runtime.
 #[derive(Debug, Clone)]
 pub struct CodeStore {
     objects: Arc<dyn ObjectStore>,
@@ -107,7 +118,7 @@ impl CodeStore {
 
     /// Contract: durable when it returns; putting the same content again changes nothing.
     pub async fn put(&self, content: Bytes) -> Result<ObjectHash, Error> {
-        let hash = ObjectHash::of(&content);
+        let hash = hash_of(&content).await?;
         let path = CodeStore::path(&hash);
         if self.objects.head(&path).await.is_ok() {
             return Ok(hash);
@@ -125,7 +136,7 @@ impl CodeStore {
             Err(error) => return Err(Error::internal(error)),
         };
         let content = object.bytes().await.map_err(Error::internal)?;
-        if ObjectHash::of(&content) != *hash {
+        if hash_of(&content).await? != *hash {
             return Err(Error::internal(format!("code object {hash} does not have the content of its name")));
         }
         Ok(content)
@@ -143,8 +154,13 @@ mod tests {
         let hash = store.put(Bytes::from_static(b"export const handler = 1")).await.unwrap();
         assert_eq!(store.get(&hash).await.unwrap(), Bytes::from_static(b"export const handler = 1"));
 
-        let text = hash.to_string();
-        std::fs::write(folder.path().join(&text[..2]).join(&text[2..]), b"something else").unwrap();
-        assert_eq!(store.get(&hash).await.unwrap_err().kind, sublet_model::ErrorKind::Internal);
+        let large = store.put(Bytes::from(vec![7; 4 * BESIDE_BYTES_MIN])).await.unwrap();
+        assert_eq!(store.get(&large).await.unwrap().len(), 4 * BESIDE_BYTES_MIN);
+        for hash in [hash, large] {
+            std::fs::write(folder.path().join(hash.path()), b"something else").unwrap();
+            assert_eq!(store.get(&hash).await.unwrap_err().kind, sublet_model::ErrorKind::Internal);
+            std::fs::write(folder.path().join(hash.path()), vec![8; 4 * BESIDE_BYTES_MIN]).unwrap();
+            assert_eq!(store.get(&hash).await.unwrap_err().kind, sublet_model::ErrorKind::Internal);
+        }
     }
 }

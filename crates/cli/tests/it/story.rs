@@ -97,6 +97,10 @@ async fn a_folder_is_deployed_invoked_and_rolled_back() -> Result<()> {
     let priced = developer.json(&[&invoke[..], &[r#"{"n": 3}"#]].concat()).await?;
     assert_eq!(priced, json!({"cents": 750}));
     developer.ok(&["rollback", "hello", "--tenant", "acme"]).await?;
+    let counting = [&invoke[..], &[r#"{"detail": {"order": 1}}"#, "--count"]].concat();
+    let (first, again) = (developer.run(&counting).await?, developer.run(&counting).await?);
+    let count: u64 = first.err.strip_suffix(" instructions\n").context("no count")?.parse()?;
+    assert!(count > 1_000 && first.err == again.err, "{first:?} {again:?}");
     let thanked = developer.json(&[&invoke[..], &[r#"{"detail": {"order": 1}}"#]].concat()).await?;
     assert_eq!(thanked, json!({"thanks": 1}));
     // What no version ever was cannot become live.
@@ -120,6 +124,8 @@ async fn a_module_is_deployed_and_invoked_and_what_is_none_says_so() -> Result<(
     let event = r#"{"detail": {"title": "buy milk today"}}"#;
     let counted = developer.json(&["invoke", "words", "--tenant", "acme", "--event", event]).await?;
     assert_eq!(counted, json!({"words": 3, "greeting": "hi buy milk today"}));
+    let said = developer.run(&["invoke", "words", "--tenant", "acme", "--event", event, "--count"]).await?;
+    assert!(said.code == 0 && said.err.ends_with(" instructions\n"), "{said:?}");
     let log = developer.ok(&["logs", "words", "--tenant", "acme"]).await?;
     assert!(log.contains("counted 3 words"), "{log}");
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sublet_model::{Destination, Error, FunctionConfig, FunctionId, Name, TenantId, limit};
-use sublet_store::{FunctionRecord, NewVersion, ObjectHash, Page, Quarantine, Stop, VersionRecord};
+use sublet_store::{FunctionRecord, NewVersion, ObjectHash, Page, Quarantine, Stop, StoppedBy, VersionRecord};
 
 use super::{Change, Directory, Held};
 use crate::chance::locked;
@@ -121,28 +121,60 @@ impl Directory {
         .await
     }
 
-    /// `None` lifts it.
+    /// Unless another version than this is live by now, which has done nothing yet: nothing of this node goes live
+    /// between the look and the write. Answers whether it was quarantined.
     pub(crate) async fn quarantine_function(
         &self,
         tenant: TenantId,
         id: FunctionId,
-        why: Option<Quarantine>,
-    ) -> Result<(), Error> {
-        self.write(self.store.quarantine_function(tenant, id, why), |directory, ()| {
+        version: u32,
+        why: Quarantine,
+    ) -> Result<bool, Error> {
+        let quarantine = async {
+            let found = self.store.function_by_id(tenant, id).await?;
+            if found.is_none_or(|record| record.live != Some(version)) {
+                return Ok(false);
+            }
+            self.store.quarantine_function(tenant, id, Some(why)).await?;
+            Ok(true)
+        };
+        self.write(quarantine, |directory, _| locked(&directory.held).forget_function(tenant, id)).await
+    }
+
+    /// Lifts a quarantine.
+    pub(crate) async fn release_function(&self, tenant: TenantId, id: FunctionId) -> Result<(), Error> {
+        self.write(self.store.quarantine_function(tenant, id, None), |directory, ()| {
             locked(&directory.held).forget_function(tenant, id);
         })
         .await
     }
 
-    /// `None` lifts it.
-    pub(crate) async fn stop_function(&self, tenant: TenantId, id: FunctionId, why: Option<Stop>) -> Result<(), Error> {
-        self.write(self.store.stop_function(tenant, id, why), |directory, ()| {
+    /// `why`: `None` lifts it. `by`: who says so; nothing of this node is said between the look and the write. Errors:
+    /// `Conflict` for a tenant where the operator said stop.
+    pub(crate) async fn stop_function(
+        &self,
+        tenant: TenantId,
+        id: FunctionId,
+        why: Option<Stop>,
+        by: StoppedBy,
+    ) -> Result<(), Error> {
+        let stop = async {
+            let found = self.store.function_by_id(tenant, id).await?;
+            let stored = found.ok_or_else(|| Error::not_found(format!("function {id}")))?.stopped;
+            if by == StoppedBy::Tenant && stored.is_some_and(|known| known.by == StoppedBy::Operator) {
+                return Err(Error::conflict("the operator stopped this function, and the operator may let it go on"));
+            }
+            self.store.stop_function(tenant, id, why).await
+        };
+        self.write(stop, |directory, ()| {
             locked(&directory.held).forget_function(tenant, id);
             directory.tell(Change::Function(id));
         })
         .await
     }
 
+    /// Errors: `Conflict` when a layer that it froze is not the current one any more: a rollout or a way back that ended
+    /// before this would have passed it by.
     pub(crate) async fn publish_version(
         &self,
         tenant: TenantId,
@@ -150,7 +182,17 @@ impl Directory {
         version: NewVersion,
     ) -> Result<VersionRecord, Error> {
         let now = self.clock.now();
-        self.write(self.store.publish_version(tenant, function, version, now), |directory, record| {
+        let publish = async {
+            for (name, number) in &version.layers {
+                // Nothing else is written meanwhile.
+                let current = self.store.layer(name, None).await?;
+                if current.is_none_or(|current| current.number != *number) {
+                    return Err(Error::conflict(format!("layer {name} changed while the function was built with it")));
+                }
+            }
+            self.store.publish_version(tenant, function, version, now).await
+        };
+        self.write(publish, |directory, record| {
             let mut held = locked(&directory.held);
             held.forget_function(tenant, function);
             held.versions.insert((function, record.number), Arc::new(record.clone()), 1);

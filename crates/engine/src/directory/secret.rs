@@ -34,14 +34,23 @@ impl Directory {
         .await
     }
 
+    /// `hosts` left out: those of the secret that is there; nothing of this node binds it elsewhere between the look and
+    /// the write. `seal` seals the value with its place and hosts.
     pub(crate) async fn put_secret(
         &self,
         place: SecretPlace,
-        sealed: Sealed,
-        hosts: Vec<HostPattern>,
+        hosts: Option<Vec<HostPattern>>,
+        seal: impl FnOnce(&SecretPlace, &[HostPattern]) -> Result<Sealed, Error>,
     ) -> Result<(SecretRecord, bool), Error> {
         let (tenant, now) = (place.tenant, self.clock.now());
-        let put = self.store.put_secret(place, sealed, hosts, now);
+        let put = async {
+            let hosts = match hosts {
+                Some(hosts) => hosts,
+                None => self.store.secret(&place).await?.map(|record| record.hosts).unwrap_or_default(),
+            };
+            let sealed = seal(&place, &hosts)?;
+            self.store.put_secret(place, sealed, hosts, now).await
+        };
         self.write(put, |directory, _| locked(&directory.held).forget_secrets(tenant)).await
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sublet_model::{Error, Isolation, Name, TenantId, egress, limit};
-use sublet_store::{Page, TenantRecord, TenantSpec};
+use sublet_store::{Page, Stop, TenantRecord, TenantSpec, TenantStatus};
 
 use super::{Change, Directory, Held, TENANTS_CACHED_MAX};
 use crate::chance::locked;
@@ -114,6 +114,16 @@ impl Directory {
         };
         self.put_tenant_by(&record.name, suspected).await?;
         Ok(true)
+    }
+
+    /// Suspends it with a reason, or lets it go on; nothing else of it changes. Errors: `NotFound`.
+    pub(crate) async fn switch_tenant(&self, name: &Name, stopped: Option<Stop>) -> Result<Arc<TenantRecord>, Error> {
+        let status = if stopped.is_some() { TenantStatus::Suspended } else { TenantStatus::Active };
+        let switched = |former: Option<TenantSpec>| match former {
+            Some(former) => Ok(TenantSpec { status, stopped, ..former }),
+            None => Err(Error::not_found(format!("tenant {name}"))),
+        };
+        Ok(self.put_tenant_by(name, switched).await?.0)
     }
 
     /// Cancels its queue and erases what it had; the ledger's sums stay.

@@ -28,6 +28,13 @@ fn written(value: &str) -> Vec<String> {
         forms.push(lower_hex(&encoded));
         forms.push(encoded);
     }
+    for is_query in [false, true] {
+        let written = url_written(value, is_query);
+        // Line breaks go, and what is left may be too short to be told from other text.
+        if written.chars().count() >= limit::SECRET_CHARS_MIN {
+            forms.push(written);
+        }
+    }
     let hex = value.bytes().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");
@@ -63,6 +70,32 @@ fn url_encoded(text: &str, is_form: bool) -> String {
         }
     }
     encoded
+}
+
+/// As a URL's parser writes what it is given as it is: blanks, quotes and what is not ASCII are packed, `%`, `+`, `/`, `=`,
+/// `@` and `:` stay, line breaks go. In a path, or in a query.
+fn url_written(text: &str, is_query: bool) -> String {
+    let mut written = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        let is_packed = match byte {
+            b'\t' | b'\n' | b'\r' => continue,
+            // What a browser takes for a slash, our parser does too.
+            b'\\' if !is_query => {
+                written.push('/');
+                continue;
+            }
+            b'?' | b'`' | b'{' | b'}' => !is_query,
+            b'\'' => is_query,
+            b'"' | b'#' | b'<' | b'>' => true,
+            _ => !byte.is_ascii_graphic(),
+        };
+        if is_packed {
+            let _ = write!(written, "%{byte:02X}");
+        } else {
+            written.push(char::from(byte));
+        }
+    }
+    written
 }
 
 /// The same with small digits.
@@ -137,9 +170,25 @@ mod tests {
     }
 
     #[test]
+    fn a_value_is_found_as_a_url_writes_it() {
+        let key = "sk live/\"4eC39\"+<Hq>=L@y:{W}ä'&";
+        for (place, base) in [("path", "http://example.com/"), ("query", "http://example.com/?")] {
+            let url = reqwest::Url::parse(&format!("{base}{key}")).unwrap();
+            let written = url.as_str().strip_prefix(base).unwrap();
+            assert!(forms_of(key).iter().any(|form| form == written.as_bytes()), "{place}: {written}");
+        }
+        let url = reqwest::Url::parse("http://example.com/one\\two\nthree\tfour").unwrap();
+        let written = url.path().strip_prefix('/').unwrap();
+        assert!(forms_of("one\\two\nthree\tfour").iter().any(|form| form == written.as_bytes()), "{written}");
+    }
+
+    #[test]
     fn a_value_is_found_without_the_blanks_around_it() {
         let has = |value: &str, form: &str| forms_of(value).iter().any(|found| found == form.as_bytes());
         assert!(has(" sk_live_1\n", "sk_live_1") && has(" sk_live_1\n", " sk_live_1\n"));
         assert!(!has(" short\n", "short"), "what is left is too short to be told from other text");
+        for blank in ["\n\n\n\n\n\n", "a\n\n\n\n\n"] {
+            assert!(forms_of(blank).iter().all(|form| form.len() >= limit::SECRET_CHARS_MIN), "{blank:?}");
+        }
     }
 }

@@ -31,14 +31,11 @@ impl Core {
         hosts: Option<Vec<HostPattern>>,
     ) -> Result<(SecretRecord, bool), Error> {
         secret::check_value(value.reveal())?;
-        let hosts = match hosts {
-            Some(hosts) => hosts,
-            None => self.store.secret(&place).await?.map(|record| record.hosts).unwrap_or_default(),
-        };
-        secret::check_hosts("hosts", &hosts)?;
+        if let Some(hosts) = &hosts {
+            secret::check_hosts("hosts", hosts)?;
+        }
         let key = self.keyring.sealing()?;
-        let sealed = seal(&key, &place, &hosts, value)?;
-        self.directory.put_secret(place, sealed, hosts).await
+        self.directory.put_secret(place, hosts, |to, bound| seal(&key, to, bound, value)).await
     }
 
     /// One page of everybody's secrets, those that another key seals than the first. Safe to repeat and to leave off:

@@ -9,11 +9,12 @@
 
 use std::collections::BTreeMap;
 
-use aho_corasick::{AhoCorasick, Match, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Match, MatchKind};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use sublet_model::{Error, Name, limit};
+use sublet_sandbox::egress::FetchRecord;
 use sublet_sandbox::{Failure, Report};
 use zeroize::Zeroizing;
 
@@ -27,6 +28,8 @@ const REST_BYTES_MIN: usize = 4;
 /// How the line begins that says that a log was cut, and how near its limit a text is when it was.
 const LOG_CUT: &[u8] = b"[log cut here";
 const CUT_BYTES: usize = 8;
+/// Lines of a log that are looked at because they were cut: more do not fit it, but for those that say so of themselves.
+const LINES_CUT_MAX: usize = 16;
 /// The last line of a log that redacting made too long.
 const LOG_GREW: &[u8] = b"[log cut here: the limit is reached]\n";
 
@@ -45,10 +48,21 @@ impl Redactor {
                 marks.entry(form).or_insert_with(|| format!("[redacted:{name}]"));
             }
         }
-        let built = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(marks.keys());
+        // Some 12 bytes for each byte of a form. Left to choose, it takes a table of twenty times that for up to a hundred
+        // forms: six values of 4 KiB would hold a third of a gigabyte.
+        let built = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(marks.keys());
         let forms = built.map_err(Error::internal)?;
         let marks = marks.into_iter().map(|(form, mark)| (Zeroizing::new(form), mark)).collect();
         Ok(Redactor { forms, marks })
+    }
+
+    /// What it takes in memory.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let marks: usize = self.marks.iter().map(|(form, mark)| form.len() + mark.len()).sum();
+        self.forms.memory_usage() + marks
     }
 
     /// Everything that the tenant's code could have written into.
@@ -57,9 +71,9 @@ impl Redactor {
         report.failure = report.failure.map(|failure| self.failure(failure));
         report.log = self.log(&report.log);
         for fetch in &mut report.fetches {
-            fetch.method = self.text(std::mem::take(&mut fetch.method), usize::MAX);
-            fetch.url = self.text(std::mem::take(&mut fetch.url), usize::MAX);
-            fetch.error = fetch.error.take().map(|error| self.text(error, usize::MAX));
+            fetch.method = self.recorded(std::mem::take(&mut fetch.method), FetchRecord::METHOD_CHARS_MAX);
+            fetch.url = self.recorded(std::mem::take(&mut fetch.url), FetchRecord::URL_CHARS_MAX);
+            fetch.error = fetch.error.take().map(|error| self.recorded(error, FetchRecord::ERROR_CHARS_MAX));
         }
         report
     }
@@ -68,7 +82,7 @@ impl Redactor {
         let most = limit::ERROR_TEXT_BYTES_MAX;
         let stack_bytes: usize = failure.stack_trace.iter().map(String::len).sum();
         Failure {
-            error_type: self.text(failure.error_type, most),
+            error_type: self.text(failure.error_type, limit::ERROR_TYPE_BYTES_MAX),
             error_message: self.text(failure.error_message, most),
             // One limit for all frames together.
             stack_trace: failure
@@ -85,19 +99,56 @@ impl Redactor {
     /// Texts that were cut at their limit may end within a value.
     pub(crate) fn text(&self, text: String, bytes_max: usize) -> String {
         let is_cut = text.len().saturating_add(CUT_BYTES) > bytes_max;
-        let mut bytes = self.bytes(text.as_bytes()).unwrap_or_else(|| text.into_bytes());
-        if is_cut {
-            self.drop_rest(&mut bytes);
-        }
-        let mut text =
-            String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into());
+        let mut text = self.clean(text, is_cut);
         text.truncate(text.floor_char_boundary(bytes_max));
         text
     }
 
+    /// A text of a record, which is cut at its last character.
+    fn recorded(&self, text: String, chars_max: usize) -> String {
+        let is_cut = text.chars().count() >= chars_max;
+        let mut text = self.clean(text, is_cut);
+        if let Some((end, _)) = text.char_indices().nth(chars_max) {
+            text.truncate(end);
+        }
+        text
+    }
+
+    fn clean(&self, text: String, is_cut: bool) -> String {
+        let mut bytes = self.bytes(text.as_bytes()).unwrap_or_else(|| text.into_bytes());
+        if is_cut {
+            self.drop_rest(&mut bytes);
+        }
+        String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into())
+    }
+
     fn log(&self, log: &Bytes) -> Bytes {
-        let Some(found) = self.bytes(log) else { return self.log_cut(log) };
-        self.log_cut(&found.into())
+        let found = self.bytes(log).map_or_else(|| log.clone(), Bytes::from);
+        self.log_cut(&self.lines_cut(found))
+    }
+
+    /// A line that was cut may end within a value; it says itself that it was.
+    fn lines_cut(&self, log: Bytes) -> Bytes {
+        let mark = limit::LOG_LINE_CUT.as_bytes();
+        if !log.windows(mark.len()).any(|part| part == mark) {
+            return log;
+        }
+        let (mut done, mut left) = (Vec::with_capacity(log.len()), LINES_CUT_MAX);
+        for line in log.split_inclusive(|byte| *byte == b'\n') {
+            let end = usize::from(line.ends_with(b"\n"));
+            let text = &line[..line.len() - end];
+            match text.strip_suffix(mark) {
+                Some(kept) if left > 0 => {
+                    left -= 1;
+                    done.extend_from_slice(kept);
+                    self.drop_rest(&mut done);
+                    done.extend_from_slice(mark);
+                }
+                _ => done.extend_from_slice(text),
+            }
+            done.extend_from_slice(&line[line.len() - end..]);
+        }
+        done.into()
     }
 
     /// A line that was cut at the log's limit may end within a value; the line behind it says that it was cut.
@@ -141,11 +192,13 @@ impl Redactor {
 
     /// Where the text ends with the start of a value, that is replaced. Answers whether it was.
     fn drop_rest(&self, text: &mut Vec<u8>) -> bool {
-        for (form, mark) in &self.marks {
-            let longest = (form.len() - 1).min(text.len());
-            let rest = (REST_BYTES_MIN..=longest).rev().find(|&bytes| text.ends_with(&form[..bytes]));
-            if let Some(rest) = rest {
-                text.truncate(text.len() - rest);
+        // In a log, a character that the cut went through has become a question mark.
+        let before_half = text.strip_suffix(b"?").map(<[u8]>::len);
+        for end in [Some(text.len()), before_half].into_iter().flatten() {
+            let rests = self.marks.iter().map(|(form, mark)| (overlap(form, &text[..end]), mark));
+            let longest = rests.max_by_key(|(rest, _)| *rest).filter(|(rest, _)| *rest >= REST_BYTES_MIN);
+            if let Some((rest, mark)) = longest {
+                text.truncate(end - rest);
                 text.extend_from_slice(mark.as_bytes());
                 return true;
             }
@@ -190,6 +243,32 @@ impl Redactor {
         let found = self.forms.find(token)?;
         serde_json::to_vec(&self.marks[found.pattern().as_usize()].1).ok()
     }
+}
+
+/// How many bytes at the end of the text are a start of the form, but not all of it. Linear, whatever they hold (Knuth,
+/// Morris and Pratt).
+fn overlap(form: &[u8], text: &[u8]) -> usize {
+    let longest = form.len().saturating_sub(1).min(text.len());
+    let (form, text) = (&form[..longest], &text[text.len() - longest..]);
+    // Of each start of the form: how much of its end is a start of it again.
+    let mut borders = vec![0; longest];
+    let mut held = 0;
+    for at in 1..longest {
+        while held > 0 && form[at] != form[held] {
+            held = borders[held - 1];
+        }
+        held += usize::from(form[at] == form[held]);
+        borders[at] = held;
+    }
+    // Never all of the form before the last byte: there are no more bytes than that.
+    held = 0;
+    for byte in text {
+        while held > 0 && *byte != form[held] {
+            held = borders[held - 1];
+        }
+        held += usize::from(*byte == form[held]);
+    }
+    held
 }
 
 fn at(found: Match, offset: usize) -> Match {
@@ -315,6 +394,108 @@ mod tests {
         assert_eq!(redactor.text("the key is sk_live".to_owned(), 18), "the key is [redact");
         assert_eq!(redactor.text("the key is sk_live".to_owned(), 100), "the key is sk_live", "it was not cut");
         assert_eq!(redactor.text("the key is sk_".to_owned(), 14), "the key is sk_", "three characters are chance");
+        assert_eq!(redactor.text("sk_sk_sk_live_4".to_owned(), 15), "sk_sk_[redacted");
+    }
+
+    #[test]
+    fn what_the_cut_of_a_line_left_of_a_value_goes_too() {
+        let redactor = redactor(&[("stripe", "sk_live_4eC39HqLyjW"), ("word", "schlüssel")]);
+        let mark = limit::LOG_LINE_CUT;
+        let log = |text: String| String::from_utf8(redactor.log(&text.into()).to_vec()).unwrap();
+        assert_eq!(log(format!("a\nkey sk_live_4e{mark}\nb\n")), format!("a\nkey [redacted:stripe]{mark}\nb\n"));
+        assert_eq!(log(format!("sk_live_4e\nwhole{mark}\n")), format!("sk_live_4e\nwhole{mark}\n"), "it was not cut");
+        // The cut went through the ü.
+        assert_eq!(log(format!("schl?{mark}\n")), format!("[redacted:word]{mark}\n"));
+        let forged = format!("sk_live_4e{mark}\n").repeat(1_000);
+        assert_eq!(log(forged).matches("[redacted:stripe]").count(), LINES_CUT_MAX);
+    }
+
+    #[test]
+    fn what_the_cut_of_a_record_left_of_a_value_goes_too() {
+        let redactor = redactor(&[("stripe", "sk_live_4eC39HqLyjW")]);
+        let cut = |text: &str, chars: usize| text.chars().take(chars).collect::<String>();
+        let url = format!("https://example.com/{}sk_live_4eC39HqLyjW", "ä".repeat(FetchRecord::URL_CHARS_MAX - 30));
+        let error = format!("{}sk_live_4eC39HqLyjW", "e".repeat(FetchRecord::ERROR_CHARS_MAX - 5));
+        let record = FetchRecord {
+            method: cut("GET-AND-MORE-sk_live_4eC39HqLyjW", FetchRecord::METHOD_CHARS_MAX),
+            url: cut(&url, FetchRecord::URL_CHARS_MAX),
+            status: None,
+            error: Some(cut(&error, FetchRecord::ERROR_CHARS_MAX)),
+            refused: true,
+            redirects: 0,
+            bytes_out: 0,
+            bytes_in: 0,
+            duration_us: 0,
+        };
+        let report = Report { fetches: vec![record], ..empty() };
+        let done = redactor.report(report).fetches.remove(0);
+        for (text, most) in [
+            (&done.method, FetchRecord::METHOD_CHARS_MAX),
+            (&done.url, FetchRecord::URL_CHARS_MAX),
+            (done.error.as_ref().unwrap(), FetchRecord::ERROR_CHARS_MAX),
+        ] {
+            assert!(!text.contains("sk_l") && text.contains("[re"), "{text}");
+            assert!(text.chars().count() <= most, "{text}");
+        }
+        let long = format!("{}sk_live_4eC39HqLyjW", "E".repeat(limit::ERROR_TYPE_BYTES_MAX - 8));
+        let error_type = cut(&long, limit::ERROR_TYPE_BYTES_MAX);
+        let failure = Failure { error_type, error_message: String::new(), stack_trace: Vec::new() };
+        let done = redactor.report(Report { failure: Some(failure), ..empty() }).failure.unwrap();
+        assert!(!done.error_type.contains("sk_l"), "{}", done.error_type);
+    }
+
+    #[test]
+    fn an_overlap_is_the_longest_start_at_the_end() {
+        for (form, text, bytes) in [
+            ("abcabcd", "xxabcabc", 6),
+            ("abcabcd", "abcabcabc", 6),
+            ("abcd", "abcd", 0),
+            ("aaaa", "aaaaaaaa", 3),
+            ("aab", "aaaa", 2),
+            ("abab", "xaba", 3),
+            ("a", "a", 0),
+            ("abc", "", 0),
+        ] {
+            assert_eq!(overlap(form.as_bytes(), text.as_bytes()), bytes, "{form} {text}");
+        }
+    }
+
+    /// As a key of so many bytes would be, the same in every run.
+    fn noise(seed: u64, bytes: usize) -> String {
+        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from(DIGITS[usize::try_from(state >> 58).unwrap()])
+        };
+        (0..bytes).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn looking_for_long_values_takes_memory_in_proportion() {
+        let lines: Vec<String> = (0..26).map(|line| noise(line, 64)).collect();
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"));
+        let bytes = redactor(&[("pem", pem.as_str())]).memory_bytes();
+        assert!(bytes < 4 << 20, "{bytes} bytes for a key of {}", pem.len());
+        let values: Vec<String> = (0..6).map(|seed| noise(seed, limit::SECRET_BYTES_MAX)).collect();
+        let secrets: Vec<(&str, &str)> = values.iter().map(|value| ("long", value.as_str())).collect();
+        let redactor = redactor(&secrets);
+        assert!(redactor.memory_bytes() < 40 << 20, "{} bytes for six values", redactor.memory_bytes());
+        let text = redactor.text(format!("before {} after", values[5]), 1 << 20);
+        assert_eq!(text, "before [redacted:long] after");
+    }
+
+    fn empty() -> Report {
+        Report {
+            outcome: Outcome::Failed,
+            result: None,
+            failure: None,
+            log: Bytes::new(),
+            usage: Usage::default(),
+            fetches: Vec::new(),
+            crash: None,
+            worker: None,
+        }
     }
 
     #[test]
@@ -333,6 +514,7 @@ mod tests {
             usage: Usage::default(),
             fetches: Vec::new(),
             crash: None,
+            worker: None,
         };
         let done = redactor.report(report);
         let failure = done.failure.unwrap();

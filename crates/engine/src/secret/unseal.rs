@@ -1,7 +1,7 @@
 //! From the names that a version froze to what one attempt gets: values, placeholders, and what takes both out of its
 //! report again. Values are looked up when the attempt starts, so that a new one needs no new version.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,14 +14,18 @@ use sublet_store::SecretRecord;
 use super::redact::Redactor;
 use super::seal::open;
 use super::value::SecretValue;
+use crate::cache::Cache;
 use crate::chance::locked;
 use crate::core::Core;
 use crate::worker::failed;
 
 /// How long opened values are held for the next attempt of the same version.
 const OPEN_FOR: Duration = Duration::from_secs(10);
-/// Versions whose values are held at once.
-const OPEN_MAX: usize = 1_000;
+/// Bytes of all values that are held, with what looks for them: some kilobytes for a usual one, some hundred for each of
+/// the longest there may be.
+const OPEN_BYTES_MAX: usize = 128 << 20;
+/// Bytes of a version's entry besides.
+const ENTRY_BYTES: usize = 1_024;
 /// Random bytes of a placeholder.
 const TOKEN_BYTES: usize = 24;
 
@@ -54,26 +58,34 @@ struct Opened {
     redactor: Redactor,
 }
 
+impl Opened {
+    fn memory_bytes(&self) -> usize {
+        let values: usize = self.variables.iter().map(|(name, value, _)| name.len() + value.reveal().len()).sum();
+        ENTRY_BYTES + values + self.redactor.memory_bytes()
+    }
+}
+
 /// By version; swept by the upkeep, so that no value stays longer than it is needed.
-#[derive(Default)]
-pub(crate) struct OpenSecrets(Mutex<HashMap<(FunctionId, u32), Arc<Opened>>>);
+pub(crate) struct OpenSecrets(Mutex<Cache<(FunctionId, u32), Arc<Opened>>>);
+
+impl Default for OpenSecrets {
+    fn default() -> OpenSecrets {
+        OpenSecrets(Mutex::new(Cache::new(OPEN_BYTES_MAX)))
+    }
+}
 
 impl OpenSecrets {
     fn get(&self, key: (FunctionId, u32), records: &Arc<[SecretRecord]>, now: Timestamp) -> Option<Arc<Opened>> {
-        let held = locked(&self.0);
+        let mut held = locked(&self.0);
         held.get(&key).filter(|opened| opened.until > now && Arc::ptr_eq(&opened.records, records)).cloned()
     }
 
     fn keep(&self, key: (FunctionId, u32), opened: &Arc<Opened>) {
-        let mut held = locked(&self.0);
-        if held.len() >= OPEN_MAX {
-            held.clear();
-        }
-        held.insert(key, Arc::clone(opened));
+        locked(&self.0).insert(key, Arc::clone(opened), opened.memory_bytes());
     }
 
     pub(crate) fn sweep(&self, now: Timestamp) {
-        locked(&self.0).retain(|_, opened| opened.until > now);
+        locked(&self.0).retain(|opened| opened.until > now);
     }
 }
 
@@ -133,7 +145,7 @@ impl Core {
         let opened = match self.open_secrets.get(key, &records, now) {
             Some(held) => held,
             None => {
-                let opened = Arc::new(self.opened(&records, function, uses, now + OPEN_FOR)?);
+                let opened = Arc::new(self.opened(&records, function, uses, now + OPEN_FOR).await?);
                 self.open_secrets.keep(key, &opened);
                 opened
             }
@@ -155,7 +167,7 @@ impl Core {
         Ok(unsealed)
     }
 
-    fn opened(
+    async fn opened(
         &self,
         records: &Arc<[SecretRecord]>,
         function: FunctionId,
@@ -173,7 +185,9 @@ impl Core {
             values.push((used.secret.clone(), value.clone()));
             variables.push((variable.clone(), value, used.hosts.clone()));
         }
-        let redactor = Redactor::new(&values).map_err(|error| ours(&error))?;
+        // Long values take it a tenth of a second.
+        let made = tokio::task::spawn_blocking(move || Redactor::new(&values)).await;
+        let redactor = made.map_err(Error::internal).flatten().map_err(|error| ours(&error))?;
         Ok(Opened { records: Arc::clone(records), until, variables, redactor })
     }
 }
@@ -198,4 +212,31 @@ fn token() -> Result<String, Error> {
         let _ = write!(text, "{byte:02x}");
         text
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opened_values_are_held_up_to_so_many_bytes() {
+        let value = |number: u8| {
+            let text: String =
+                (0..4_000_u32).map(|at| char::from(b'a' + (at * u32::from(number) % 25) as u8)).collect();
+            ("long".parse().unwrap(), SecretValue::new(text))
+        };
+        let redactor = Redactor::new(&[7, 11, 13, 17].map(value)).unwrap();
+        let records: Arc<[SecretRecord]> = Arc::new([]);
+        let until = Timestamp::from_millis(10);
+        let opened = Arc::new(Opened { records: Arc::clone(&records), until, variables: Vec::new(), redactor });
+        let fits = OPEN_BYTES_MAX / opened.memory_bytes();
+        let (held, key) = (OpenSecrets::default(), |number: usize| (FunctionId::from_raw(number as i64), 1));
+        for number in 0..=fits {
+            held.keep(key(number), &opened);
+        }
+        let get = |number: usize| held.get(key(number), &records, Timestamp::ZERO).is_some();
+        assert!(!get(0) && get(1) && get(fits), "{fits} of them fit, and the first has left");
+        held.sweep(until);
+        assert!((0..=fits).all(|number| !get(number)), "their time is over");
+    }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use sublet_engine::{DeployError, PackageKind, StreamFilter};
 use sublet_model::{FunctionConfig, Isolation, Outcome, Quota, Runtime};
-use sublet_sandbox::{Attempt, Cordon, ImageKind};
+use sublet_sandbox::{Attempt, Cordon, ImageKind, Report};
 use sublet_store::{TenantRecord, TenantSpec};
 
-use crate::harness::{House, RuntimeClock, Scripted, active, by_name, detail, event, name, start};
+use crate::harness::{House, RuntimeClock, Scripted, active, by_name, detail, event, name, start, taking};
 
 async fn record(house: &House, tenant: &str) -> Arc<TenantRecord> {
     house.engine.registry().tenant(tenant).await.unwrap().unwrap()
@@ -75,6 +75,28 @@ async fn a_tenant_whose_code_makes_forbidden_calls_is_moved_with_the_reason_unti
 
     house.engine.registry().put_tenant(&name("acme"), active(Quota::default())).await.unwrap();
     assert_eq!(cordons(&house, &["acme"]).await, [Cordon::Shared]);
+}
+
+/// What runs beside others ends with the process, the same one for all, by somebody's forbidden call.
+async fn beside_a_hostile_neighbour(code: String, attempt: Attempt) -> Report {
+    let outcome = if attempt.alone { Outcome::Succeeded } else { Outcome::Crashed };
+    let report = taking(Duration::from_millis(1), outcome, code, attempt).await;
+    Report { worker: Some(7), ..report }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_with_several_attempts_in_a_process_that_a_neighbour_ends_is_not_moved() {
+    let house = House::with(Scripted::acting(beside_a_hostile_neighbour), RuntimeClock::new()).await;
+    house.dispatch_rule().await;
+    let acme = house.tenant("acme", Quota::default()).await;
+    house.function(&acme, "enrich", "beside a forbidden call").await;
+    let mut results = house.engine.stream(None, StreamFilter::default());
+    house.engine.publish((0..5).map(|_| event("acme", None, "{}")).collect()).await.unwrap();
+    for _ in 0..5 {
+        assert!(detail(results.next().await).0);
+    }
+    assert!(house.sandbox.running_most.load(Ordering::SeqCst) >= 3, "three marks of that weight would move it");
+    assert_eq!(record(&house, "acme").await.spec.suspicion, None);
 }
 
 /// Succeeds when the attempt is as that of a module should be.

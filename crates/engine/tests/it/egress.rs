@@ -1,11 +1,15 @@
 //! What code asks of the world outside: under which lists, and what is kept of it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use sublet_engine::{InvokeRequest, PackageKind, Selector, Viewer};
-use sublet_model::{EgressRule, FunctionConfig};
+use sublet_engine::{InvokeRequest, PackageKind, SecretValue, Selector, Viewer};
+use sublet_model::{EgressRule, ErrorKind, FunctionConfig, Outcome};
 use sublet_sandbox::egress::{FetchRecord, Gateway, GatewayParts};
-use sublet_store::{Ledger, Page, Queue, TenantSpec, UsageQuery};
+use sublet_sandbox::{Attempt, Report};
+use sublet_store::{Ledger, Page, Queue, SecretPlace, Stop, StoppedBy, TenantSpec, UsageQuery};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Notify;
 
 use crate::harness::*;
 
@@ -82,6 +86,58 @@ async fn what_code_asked_for_is_recorded_and_booked() {
     };
     assert_eq!(story.invocations[0].attempts[0].fetches[0].status, Some(200));
     assert_eq!(store.invocations(acme.id, Default::default(), Page::new(None, 10)).await.unwrap().items.len(), 3);
+}
+
+#[tokio::test]
+async fn what_an_attempt_asked_for_until_it_was_stopped_is_recorded_redacted_and_booked() {
+    let address = server().await;
+    let gateway = Gateway::with(GatewayParts { insecure_allow: vec![address], ..GatewayParts::default() });
+    let asked = Arc::new(Notify::new());
+    let has_asked = Arc::clone(&asked);
+    // Asks a path that it makes of its secret, and then goes on for ever.
+    let sandbox = Scripted::acting(move |url: String, attempt: Attempt| {
+        let has_asked = Arc::clone(&has_asked);
+        async move {
+            let url = format!("{url}/{}", attempt.environment[0].1);
+            asking(url, attempt).await;
+            has_asked.notify_one();
+            std::future::pending::<Report>().await
+        }
+    });
+    let (engine, store) = House::of_sandbox(sandbox, gateway).await;
+    let rules: Vec<EgressRule> = vec![format!("http://{address}").parse().unwrap()];
+    let spec = TenantSpec { egress: rules.clone().into(), ..TenantSpec::default() };
+    let acme = engine.registry().put_tenant(&name("acme"), spec).await.unwrap().0;
+    let place = SecretPlace { tenant: acme.id, function: None, name: name("stripe") };
+    engine.put_secret(place, &SecretValue::new("sk_live_4eC39HqLyjW".to_owned()), None).await.unwrap();
+    let secrets = serde_json::from_str(r#"{"STRIPE": {"secret": "stripe"}}"#).unwrap();
+    let config = FunctionConfig { secrets, egress: rules, ..FunctionConfig::default() };
+    engine.registry().put_function(acme.id, &name("enrich"), config).await.unwrap();
+    let url = format!("http://{address}");
+    engine.deploy(&acme, &name("enrich"), url.into(), PackageKind::JavaScript, true).await.unwrap();
+    let request = InvokeRequest {
+        tenant: (*acme).clone(),
+        function: name("enrich"),
+        selector: Selector::Live,
+        payload: Bytes::from_static(b"{}"),
+        deadline: None,
+        counts: false,
+    };
+    let caller = engine.clone();
+    let call = tokio::spawn(async move { caller.invoke(request).await });
+    asked.notified().await;
+    let stop = Stop { reason: "it tells a secret".to_owned(), by: StoppedBy::Operator, at: START };
+    assert_eq!(engine.stop_function(&acme, &name("enrich"), stop, false).await.unwrap(), 1);
+    assert_eq!(call.await.unwrap().unwrap_err().kind, ErrorKind::Conflict);
+
+    let stopped = store.invocations(acme.id, Default::default(), Page::new(None, 10)).await.unwrap().items.remove(0);
+    let end = store.attempts(acme.id, stopped.id).await.unwrap().remove(0).end;
+    assert_eq!(end.outcome, Outcome::Cancelled);
+    let records: Vec<FetchRecord> = serde_json::from_slice(&end.fetches.unwrap()).unwrap();
+    assert_eq!((records.len(), records[0].status), (1, Some(200)));
+    assert!(records[0].url.ends_with("/[redacted:stripe]"), "{records:?}");
+    assert_eq!((end.usage.fetches, end.usage.egress_bytes), (1, records[0].bytes_out + records[0].bytes_in));
+    assert!(end.usage.egress_bytes > 0);
 }
 
 const TWO_HOURS: std::time::Duration = std::time::Duration::from_secs(7_200);

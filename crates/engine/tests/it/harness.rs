@@ -1,7 +1,7 @@
 //! A whole engine by hand: clock, scripted sandbox, tenants and functions.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,8 +16,13 @@ use sublet_sandbox::{
     Attempt, Build, BuildError, BuildRequest, CompileRequest, Cordon, Crash, Failure, Image, ImageKind, Report,
     Sandbox, Unavailable,
 };
-use sublet_store::{Bus, CodeStore, EventRecord, MemoryStore, Store, TenantRecord, TenantSpec};
+use sublet_store::memory::{Fault, Faults, Verb};
+use sublet_store::{Bus, CodeStore, EventRecord, MemoryStore, Registry, Store, TenantRecord, TenantSpec};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// How long it takes to build what says that it takes long.
+pub(crate) const BUILD_TAKES: Duration = Duration::from_secs(1);
 
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_769_851_800_000);
 
@@ -114,7 +119,7 @@ pub(crate) fn by_name(code: &str, _attempt: &Attempt) -> (Duration, Outcome) {
 }
 
 /// A run that does nothing for so long and then comes to that.
-async fn taking(takes: Duration, outcome: Outcome, code: String, attempt: Attempt) -> Report {
+pub(crate) async fn taking(takes: Duration, outcome: Outcome, code: String, attempt: Attempt) -> Report {
     if !takes.is_zero() {
         tokio::time::sleep(takes).await;
     }
@@ -137,6 +142,7 @@ async fn taking(takes: Duration, outcome: Outcome, code: String, attempt: Attemp
         usage,
         fetches: Vec::new(),
         crash: (outcome == Outcome::Crashed).then_some(crash),
+        worker: None,
     }
 }
 
@@ -168,6 +174,7 @@ pub(crate) async fn asking(code: String, attempt: Attempt) -> Report {
         usage: Usage { fetches: used.calls, egress_bytes: used.bytes, ..Usage::default() },
         fetches: egress.records(),
         crash: None,
+        worker: None,
     }
 }
 
@@ -185,12 +192,19 @@ impl Sandbox for Scripted {
         self.builds.fetch_add(1, Ordering::SeqCst);
         self.secret_names.lock().unwrap().clone_from(&request.secret_names);
         let bytes = request.files[0].content.clone();
+        if bytes.starts_with(b"takes long to build") {
+            tokio::time::sleep(BUILD_TAKES).await;
+        }
         let text = |content: &Bytes| String::from_utf8_lossy(content).into_owned();
         let layers = request.layers.iter().map(|(name, files)| (name.clone(), text(&files[0].content)));
         let layers: Vec<(String, String)> = layers.collect();
         let is_refused =
             layers.iter().any(|(_, content)| bytes.starts_with(content.as_bytes()) && content == "refuses");
+        let is_hindered = layers.iter().any(|(_, content)| content == "hinders");
         *self.layers.lock().unwrap() = layers;
+        if is_hindered {
+            return Err(Unavailable::Full.into());
+        }
         if bytes.starts_with(b"throw") || is_refused {
             return Err(BuildError::Rejected(failure("Error", "top level threw")));
         }
@@ -288,6 +302,16 @@ impl House {
         House { engine, store, sandbox, code, clock }
     }
 
+    /// A house whose store can be made to stall.
+    pub(crate) async fn stalling(sandbox: Arc<Scripted>) -> (House, Arc<Stall>) {
+        let stall = Arc::new(Stall::default());
+        let store = MemoryStore::with_faults(Arc::clone(&stall) as Arc<dyn Faults>);
+        let code = CodeStore::in_memory();
+        let clock: Arc<dyn Clock> = RuntimeClock::new();
+        let engine = start(&store, &sandbox, &code, &clock, 0).await;
+        (House { engine, store, sandbox, code, clock }, stall)
+    }
+
     pub(crate) async fn tenant(&self, tenant: &str, quota: Quota) -> Arc<TenantRecord> {
         self.engine.registry().put_tenant(&name(tenant), active(quota)).await.unwrap().0
     }
@@ -318,6 +342,33 @@ impl House {
 
     pub(crate) async fn publish(&self, event: EventInput) -> Receipt {
         self.engine.publish(vec![event]).await.unwrap().remove(0).unwrap()
+    }
+}
+
+/// Keeps the answer to one write of the registry from coming, so that those behind it stand in line: for what is decided
+/// before its turn and must hold at its turn.
+#[derive(Default)]
+pub(crate) struct Stall(AtomicBool);
+
+impl Faults for Stall {
+    fn decide(&self, verb: Verb) -> Fault {
+        let is_meant = verb == Verb::Register && self.0.swap(false, Ordering::SeqCst);
+        if is_meant { Fault::NeverAnswered } else { Fault::None }
+    }
+}
+
+impl Stall {
+    /// Until the task is aborted.
+    pub(crate) async fn begin(&self, house: &House) -> JoinHandle<()> {
+        self.0.store(true, Ordering::SeqCst);
+        let engine = house.engine.clone();
+        let writing = tokio::spawn(async move {
+            let _ = engine.registry().put_tenant(&name("nobody"), active(Quota::default())).await;
+        });
+        while house.store.tenant(&name("nobody")).await.unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+        writing
     }
 }
 

@@ -1,13 +1,16 @@
 //! Layers into functions that use them, and back.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sublet_engine::PackageKind;
-use sublet_model::{ErrorKind, FunctionConfig, Quota};
-use sublet_store::{Registry, RolloutRecord, RolloutState, Rollouts, TenantRecord, TenantSpec};
+use sublet_engine::{DeployError, PackageKind};
+use sublet_model::{Clock, ErrorKind, FunctionConfig, Quota};
+use sublet_store::{
+    CodeStore, MemoryStore, ObjectHash, Registry, RolloutRecord, RolloutState, Rollouts, TenantRecord, TenantSpec,
+};
 
 use crate::harness::*;
 
@@ -23,7 +26,7 @@ async fn publish(house: &House, content: &str, rolls_out: bool) -> u32 {
 }
 
 /// Tenants with a function each that uses the layer's version 1.
-async fn tenants(house: &House, count: usize) -> Vec<std::sync::Arc<TenantRecord>> {
+async fn tenants(house: &House, count: usize) -> Vec<Arc<TenantRecord>> {
     publish(house, "one", false).await;
     let mut tenants = Vec::new();
     for number in 0..count {
@@ -115,6 +118,85 @@ async fn what_does_not_build_keeps_its_live_version_and_is_listed_with_the_error
     assert_eq!((failures[0].tenant, failures[0].error.as_str()), (tenants[0].id, "Error: top level threw"));
     assert_eq!(live(&house, &tenants[0]).await, (2, lib(1)));
     assert_eq!(live(&house, &tenants[1]).await, (2, lib(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_package_that_cannot_be_read_is_one_functions_failure_and_the_rollout_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, sandbox) = (MemoryStore::new(), Scripted::new(by_name));
+    let code = CodeStore::in_folder(folder.path()).unwrap();
+    let clock: Arc<dyn Clock> = RuntimeClock::new();
+    let engine = start(&store, &sandbox, &code, &clock, 0).await;
+    let house = House { engine, store, sandbox, code, clock };
+    let tenants = tenants(&house, 2).await;
+    house.configured(&tenants[0], "enrich", "will be damaged", uses_lib()).await;
+    let damaged = folder.path().join(ObjectHash::of(b"will be damaged").path());
+    assert!(damaged.exists());
+    std::fs::write(damaged, "something else").unwrap();
+    publish(&house, "two", true).await;
+    let rollout = tokio::time::timeout(Duration::from_secs(600), ended(&house, 2)).await.unwrap();
+    assert_eq!((rollout.state, rollout.made, rollout.failed), (RolloutState::Failed, 1, 1));
+    let failures = house.store.rollout_failures(&name("lib"), 2, Default::default()).await.unwrap().items;
+    assert_eq!(failures[0].tenant, tenants[0].id);
+    assert_eq!(failures[0].error, "its package cannot be read: internal error", "the rest is for the log");
+    assert_eq!(live(&house, &tenants[0]).await, (2, lib(1)));
+    assert_eq!(live(&house, &tenants[1]).await, (2, lib(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollout_that_something_hinders_holds_up_no_other_layers() {
+    let house = House::new().await;
+    let tenants = tenants(&house, 1).await;
+    house.engine.publish_layer(&name("audit"), zip("audit"), false).await.unwrap();
+    let other = house.tenant("other", Quota::default()).await;
+    let audited = FunctionConfig { layers: vec![name("audit")], ..FunctionConfig::default() };
+    house.configured(&other, "enrich", "ok", audited).await;
+    publish(&house, "hinders", true).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    house.engine.publish_layer(&name("audit"), zip("two"), true).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let rollout = async |layer: &str| house.store.rollout(&name(layer), Some(2)).await.unwrap().unwrap();
+    assert_eq!(rollout("audit").await.state, RolloutState::Done);
+    assert_eq!(live(&house, &other).await, (2, vec![("audit".to_owned(), 2)]));
+    assert_eq!(rollout("lib").await.state, RolloutState::Running, "it is tried again and again");
+    assert_eq!(live(&house, &tenants[0]).await, (1, lib(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deploy_under_way_goes_live_with_the_layers_that_are_current_by_then() {
+    let house = House::new().await;
+    let tenants = tenants(&house, 1).await;
+    let deploys = || {
+        let (engine, tenant) = (house.engine.clone(), Arc::clone(&tenants[0]));
+        tokio::spawn(async move {
+            let package = Bytes::from_static(b"takes long to build");
+            engine.deploy(&tenant, &name("enrich"), package, PackageKind::JavaScript, true).await
+        })
+    };
+    let half_a_build = || tokio::time::sleep(BUILD_TAKES / 2);
+    let deploy = deploys();
+    half_a_build().await;
+    publish(&house, "two", true).await;
+    assert_eq!(ended(&house, 2).await.state, RolloutState::Done);
+    assert_eq!(live(&house, &tenants[0]).await, (2, lib(2)));
+    deploy.await.unwrap().unwrap();
+    assert_eq!(live(&house, &tenants[0]).await, (3, lib(2)), "not with what it froze before the rollout");
+
+    let deploy = deploys();
+    half_a_build().await;
+    house.engine.take_back_layer(&name("lib")).await.unwrap();
+    deploy.await.unwrap().unwrap();
+    assert_eq!(live(&house, &tenants[0]).await, (4, lib(1)), "nor with what was taken back");
+
+    let deploy = deploys();
+    for content in ["three", "four", "five"] {
+        half_a_build().await;
+        publish(&house, content, false).await;
+        half_a_build().await;
+    }
+    let DeployError::Error(refused) = deploy.await.unwrap().unwrap_err() else { panic!("it was built") };
+    assert_eq!((refused.kind, refused.message.contains("layer lib changed")), (ErrorKind::Conflict, true));
+    assert_eq!(live(&house, &tenants[0]).await, (4, lib(1)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,13 +1,14 @@
 //! Secrets from the put to the redacted report, over a sandbox that gives away all it is handed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use sublet_engine::{
     DeployError, Engine, EngineConfig, EngineParts, InvokeAnswer, InvokeRequest, Keyring, MasterKey, PackageKind,
     SecretValue, Selector,
 };
-use sublet_model::{EgressRule, Error, ErrorKind, FunctionConfig, Outcome, Quota, SecretUse, Usage};
+use sublet_model::{EgressRule, Error, ErrorKind, FunctionConfig, HostPattern, Outcome, Quota, SecretUse, Usage};
 use sublet_sandbox::egress::{Gateway, GatewayParts};
 use sublet_sandbox::{Attempt, Report};
 use sublet_store::{CodeStore, MemoryStore, Page, Registry, SecretPlace, Secrets, TenantRecord, TenantSpec};
@@ -30,6 +31,7 @@ async fn leaking(code: String, attempt: Attempt) -> Report {
         usage: Usage::default(),
         fetches: Vec::new(),
         crash: None,
+        worker: None,
     }
 }
 
@@ -217,6 +219,29 @@ async fn a_bound_secret_is_a_placeholder_of_one_attempt_and_never_a_value() {
     // Its owner binds it elsewhere: the frozen version may no longer use it.
     scene.put_at(scene.place("stripe"), VALUE, &["other.test"]).await.unwrap();
     assert!(scene.invoke().await.report.failure.unwrap().error_message.contains("not bound to api.stripe.com"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_value_that_comes_at_the_moment_of_a_binding_stays_bound() {
+    let (house, stall) = House::stalling(Scripted::new(by_name)).await;
+    let acme = house.tenant("acme", Quota::default()).await;
+    let place = SecretPlace { tenant: acme.id, function: None, name: name("stripe") };
+    let hosts: Vec<HostPattern> = vec!["api.stripe.com".parse().unwrap()];
+    let puts = |value: &'static str, hosts: Option<Vec<HostPattern>>| {
+        let (engine, place) = (house.engine.clone(), place.clone());
+        let value = SecretValue::new(value.to_owned());
+        tokio::spawn(async move { engine.put_secret(place, &value, hosts).await.map(drop) })
+    };
+    let writing = stall.begin(&house).await;
+    let binds = puts("the first value", Some(hosts.clone()));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let renews = puts("the second value", None);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    writing.abort();
+    for answer in [binds, renews] {
+        answer.await.unwrap().unwrap();
+    }
+    assert_eq!(house.store.secret(&place).await.unwrap().unwrap().hosts, hosts);
 }
 
 #[tokio::test(start_paused = true)]

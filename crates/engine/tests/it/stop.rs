@@ -1,5 +1,6 @@
 //! The kill switch, and quarantine for running into limits.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use sublet_engine::{FunctionChange, InvokeRequest, Kinds, Selector, StreamFilter, StreamItem};
 use sublet_model::{EndReason, ErrorKind, FunctionConfig, InvocationState, Millis, Outcome, Quota, RetryPolicy};
 use sublet_store::{
-    EventStatus, InvocationFilter, Page, QuarantineCause, Queue, RejectReason, Selection, Stop, StoppedBy,
+    EventStatus, InvocationFilter, Page, QuarantineCause, Queue, Registry, RejectReason, Selection, Stop, StoppedBy,
     TenantRecord, TenantStatus,
 };
 
@@ -85,7 +86,7 @@ async fn a_stopped_function_ends_what_runs_and_goes_on_where_it_was_once_it_is_s
     house.function(&acme, "enrich", "ok").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(house.engine.balance(acme.id).await.unwrap().waiting, 6, "a new version does not lift it");
-    house.engine.start_function(&acme, &name("enrich")).await.unwrap();
+    house.engine.start_function(&acme, &name("enrich"), StoppedBy::Operator).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     let balance = house.engine.balance(acme.id).await.unwrap();
     assert_eq!((balance.succeeded, balance.waiting), (6, 0));
@@ -159,6 +160,64 @@ async fn a_stopped_tenant_is_suspended_and_what_runs_of_it_ends_invokes_included
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_tenant_that_speaks_at_the_same_moment_lifts_no_stop_of_the_operators() {
+    let (house, stall) = House::stalling(Scripted::new(by_name)).await;
+    let acme = house.tenant("acme", Quota::default()).await;
+    house.function(&acme, "enrich", "ok").await;
+    let stops = |by| {
+        let (engine, tenant, said) = (house.engine.clone(), Arc::clone(&acme), Stop { by, ..stop(&house) });
+        tokio::spawn(async move { engine.stop_function(&tenant, &name("enrich"), said, false).await.map(drop) })
+    };
+    let starts = |by| {
+        let (engine, tenant) = (house.engine.clone(), Arc::clone(&acme));
+        tokio::spawn(async move { engine.start_function(&tenant, &name("enrich"), by).await })
+    };
+    let writing = stall.begin(&house).await;
+    let operators = stops(StoppedBy::Operator);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let tenants = [starts(StoppedBy::Tenant), stops(StoppedBy::Tenant)];
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    writing.abort();
+    operators.await.unwrap().unwrap();
+    for answer in tenants {
+        let refused = answer.await.unwrap().unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::Conflict);
+        assert!(refused.message.starts_with("the operator stopped this function"), "{refused}");
+    }
+    let stored = async || house.store.function(acme.id, &name("enrich")).await.unwrap().unwrap().stopped;
+    assert_eq!(stored().await.unwrap().by, StoppedBy::Operator);
+    starts(StoppedBy::Operator).await.unwrap().unwrap();
+    assert_eq!(stored().await, None);
+    stops(StoppedBy::Tenant).await.unwrap().unwrap();
+    starts(StoppedBy::Tenant).await.unwrap().unwrap();
+    assert_eq!(stored().await, None, "its own it lifts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_and_starting_change_nothing_else_of_a_tenant_and_make_none_anew() {
+    let house = House::new().await;
+    let said = stop(&house);
+    let stale = house.tenant("acme", Quota { ceiling: 2, invoke_slots: 1, ..Quota::default() }).await;
+    house.tenant("acme", Quota { ceiling: 7, invoke_slots: 1, ..Quota::default() }).await;
+    house.engine.stop_tenant(&stale, said.clone(), false).await.unwrap();
+    let stopped = house.store.tenant(&name("acme")).await.unwrap().unwrap().spec;
+    assert_eq!(
+        (stopped.status, stopped.stopped, stopped.quota.ceiling),
+        (TenantStatus::Suspended, Some(said.clone()), 7)
+    );
+    house.engine.start_tenant(&stale).await.unwrap();
+    let started = house.store.tenant(&name("acme")).await.unwrap().unwrap().spec;
+    assert_eq!((started.status, started.stopped, started.quota.ceiling), (TenantStatus::Active, None, 7));
+
+    house.engine.registry().delete_tenant(&name("acme")).await.unwrap();
+    let stopped = house.engine.stop_tenant(&stale, said, false).await.map(drop);
+    for answer in [stopped, house.engine.start_tenant(&stale).await] {
+        assert_eq!(answer.unwrap_err().kind, ErrorKind::NotFound);
+    }
+    assert_eq!(house.store.tenant(&name("acme")).await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_holds_across_a_restart() {
     let House { engine, store, sandbox, code, clock } = endless_house().await;
     let house =
@@ -177,7 +236,7 @@ async fn a_stop_holds_across_a_restart() {
     let balance = engine.balance(acme.id).await.unwrap();
     assert_eq!((balance.waiting, balance.succeeded), (40, 0));
     assert_eq!((engine.stats().waiting, engine.stats().in_flight), (40, 0));
-    engine.start_function(&acme, &name("enrich")).await.unwrap();
+    engine.start_function(&acme, &name("enrich"), StoppedBy::Operator).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(engine.balance(acme.id).await.unwrap().succeeded, 40);
 }
@@ -264,4 +323,38 @@ async fn a_released_function_is_counted_anew_and_a_rollback_lifts_a_quarantine_t
     house.engine.registry().put_alias(acme.id, function.id, &name("live"), 1).await.unwrap();
     assert!(!run(1).await);
     assert_eq!(house.engine.balance(acme.id).await.unwrap().succeeded, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quarantine_is_not_for_the_version_that_went_live_while_it_was_earned() {
+    let (house, stall) = House::stalling(Scripted::new(endless)).await;
+    let acme = house.tenant("acme", Quota { ceiling: 1, invoke_slots: 1, ..Quota::default() }).await;
+    let config =
+        FunctionConfig { retry: Some(RetryPolicy { attempts: 1, ..Default::default() }), ..Default::default() };
+    house.configured(&acme, "enrich", "ok", config.clone()).await;
+    house.configured(&acme, "enrich", "loop", config).await;
+    house.dispatch_rule().await;
+    let run = async |count: usize| {
+        for _ in 0..count {
+            house.publish(event("acme", None, "{}")).await;
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    };
+    run(19).await;
+    let function = house.store.function(acme.id, &name("enrich")).await.unwrap().unwrap();
+    assert_eq!((function.live, &function.quarantined), (Some(2), &None));
+
+    let writing = stall.begin(&house).await;
+    let engine = house.engine.clone();
+    let mends =
+        tokio::spawn(async move { engine.registry().put_alias(function.tenant, function.id, &name("live"), 1).await });
+    // The twentieth still runs what does harm, and ends when the other version is about to go live.
+    run(1).await;
+    writing.abort();
+    mends.await.unwrap().unwrap();
+    run(1).await;
+    let function = house.store.function(acme.id, &name("enrich")).await.unwrap().unwrap();
+    assert_eq!((function.live, function.quarantined), (Some(1), None));
+    let balance = house.engine.balance(acme.id).await.unwrap();
+    assert_eq!((balance.succeeded, balance.dead_lettered), (1, 20));
 }

@@ -11,6 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Characters of a prefix.
 const PATH_CHARS_MAX: usize = 512;
+/// How often a path may be packed: `%2520` is twice. What is packed more often is read by nobody, or by an attacker.
+const PACKINGS_MAX: usize = 4;
 
 /// `/v1` means `/v1` and all below it, `/v1/` all below it; neither means `/v10`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -47,17 +49,48 @@ fn folded(path: &str) -> Cow<'_, str> {
     Cow::Owned(path.chars().map(fold).collect())
 }
 
-/// Whether every reader finds the same segments in it.
+/// Whether every reader finds the same segments in it, however often it unpacks `%XX`.
 fn is_plain(path: &str) -> bool {
-    let lower = path.to_ascii_lowercase();
-    if lower.contains('\\') || lower.contains("%2f") || lower.contains("%5c") || lower.contains("%00") {
-        return false;
+    path.split('/').all(is_plain_segment)
+}
+
+fn is_plain_segment(segment: &str) -> bool {
+    let mut read = Cow::Borrowed(segment.as_bytes());
+    for _ in 0..=PACKINGS_MAX {
+        let name = read.split(|byte| *byte == b';').next().unwrap_or_default();
+        if matches!(name, b"." | b"..") || read.iter().any(|byte| matches!(byte, b'/' | b'\\' | 0)) {
+            return false;
+        }
+        match unpacked(&read) {
+            Some(next) => read = Cow::Owned(next),
+            None => return true,
+        }
     }
-    let dots = |segment: &str| {
-        let name = segment.split(';').next().unwrap_or(segment).replace("%3b", ";").replace("%2e", ".");
-        matches!(name.split(';').next(), Some("." | ".."))
-    };
-    !lower.split('/').any(dots)
+    false
+}
+
+/// One time; what is no `%XX` stays. `None`: nothing is packed.
+fn unpacked(text: &[u8]) -> Option<Vec<u8>> {
+    if !text.contains(&b'%') {
+        return None;
+    }
+    let digit = |at: usize| text.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        match (byte, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                // Two digits of base sixteen are a byte.
+                bytes.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            _ => {
+                bytes.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    (bytes.len() < text.len()).then_some(bytes)
 }
 
 impl FromStr for PathPrefix {
@@ -142,9 +175,38 @@ mod tests {
         ] {
             assert!(!own.matches(path), "{path}");
         }
-        for path in ["/v1/a;b=1", "/v1/..a", "/v1/...", "/v1/a%20b", "/v1/a..b"] {
+        for path in [
+            "/v1/a;b=1",
+            "/v1/..a",
+            "/v1/...",
+            "/v1/a%20b",
+            "/v1/a..b",
+            "/v1/100%25",
+            "/v1/a%2520b",
+            "/v1/a%zz",
+            "/v1/%2",
+            "/v1/%c3%a9",
+        ] {
             assert!(own.matches(path), "{path}");
         }
+    }
+
+    #[test]
+    fn a_path_that_is_unpacked_more_than_once_leads_out_of_no_prefix_either() {
+        let own: PathPrefix = "/v1".parse().unwrap();
+        for escape in
+            ["%252e%252e%252fadmin", "..%255cadmin", "%252E%252e/admin", "..%253b/admin", "a%2500", "%%32%65%2e/admin"]
+        {
+            assert!(!own.matches(&format!("/v1/{escape}")), "{escape}");
+            assert!(format!("/v1/{escape}").parse::<PathPrefix>().is_err(), "{escape}");
+        }
+        for depth in 1..200 {
+            let deep = format!("/v1/..%{}2fadmin", "25".repeat(depth));
+            assert!(!own.matches(&deep), "{deep}");
+        }
+        // Not even where it would come to nothing in the end.
+        assert!(own.matches(&format!("/v1/%{}20", "25".repeat(PACKINGS_MAX - 1))));
+        assert!(!own.matches(&format!("/v1/%{}20", "25".repeat(PACKINGS_MAX))));
     }
 
     #[test]

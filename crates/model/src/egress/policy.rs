@@ -51,11 +51,10 @@ struct What {
     host: String,
     port: u16,
     method: String,
-    path: String,
 }
 
-/// Characters of a host, a method and a path that are said in a refusal.
-const SAID_CHARS_MAX: usize = 200;
+/// Characters of a host and of a method that are said in a refusal: more have none that are real.
+const SAID_CHARS_MAX: usize = 253;
 
 impl EgressPolicy {
     pub fn judge(&self, request: &EgressRequest<'_>) -> Result<(), Refusal> {
@@ -63,14 +62,11 @@ impl EgressPolicy {
         if wish.is_none() && ceiling.is_none() {
             return Ok(());
         }
-        let said = |text: &str| text.chars().take(SAID_CHARS_MAX).collect::<String>();
-        let what = What {
-            scheme: request.scheme,
-            host: said(request.host),
-            port: request.port,
-            method: said(request.method),
-            path: said(request.path),
-        };
+        // Whole or not at all: where secrets are taken out of this text, half a one would not be known. A path, which is
+        // longer and likelier to hold one, is not said.
+        let said = |text: &str| if text.len() <= SAID_CHARS_MAX { text.to_owned() } else { "…".to_owned() };
+        let what =
+            What { scheme: request.scheme, host: said(request.host), port: request.port, method: said(request.method) };
         Err(Refusal { wish, ceiling, what })
     }
 }
@@ -115,7 +111,7 @@ impl What {
             Unmet::Scheme => format!("`{}` to host `{}`", self.scheme.as_str(), self.host),
             Unmet::Port => format!("port {} of host `{}`", self.port, self.host),
             Unmet::Method => format!("method {} to host `{}`", self.method, self.host),
-            Unmet::Path => format!("path `{}` of host `{}`", self.path, self.host),
+            Unmet::Path => format!("the path that was asked of host `{}`", self.host),
         }
     }
 
@@ -205,6 +201,23 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_says_no_path_and_no_part_of_a_name() {
+        let secret = "s3cret".repeat(50);
+        let (path, host) = (format!("/{secret}"), format!("{secret}.example.com"));
+        for (wish, request) in [
+            (&["api.example.com/v1"][..], get("api.example.com", &path)),
+            (&[], get(&host, "/")),
+            (
+                &[r#"{"host": "api.example.com", "methods": ["POST"]}"#],
+                EgressRequest { method: &secret, ..get("api.example.com", "/") },
+            ),
+        ] {
+            let text = policy(wish, &["*"]).judge(&request).unwrap_err().to_string();
+            assert!(text.contains("is not in this function's egress list") && !text.contains("s3c"), "{text}");
+        }
+    }
+
+    #[test]
     fn a_refusal_says_whose_list_it_is() {
         let request = get("api.example.com", "/");
         let said = |wish: &[&str], ceiling: &[&str]| policy(wish, ceiling).judge(&request).unwrap_err().to_string();
@@ -213,6 +226,11 @@ mod tests {
         assert!(own.contains("--egress https://api.example.com"), "{own}");
         let both = said(&[], &[]);
         assert!(both.contains("and the operator's ceiling does not allow it"), "{both}");
+        let below = said(&["api.example.com/v1"], &["*"]);
+        assert!(
+            below.contains("the path that was asked of host `api.example.com` is not in this function's"),
+            "{below}"
+        );
         let above = said(&["api.example.com"], &[]);
         assert!(above.contains("is in this function's egress list, but the operator's ceiling"), "{above}");
     }

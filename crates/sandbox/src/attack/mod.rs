@@ -5,12 +5,15 @@
 //! it was allowed, and when a neighbour in the same worker went on answering all the while. How much slower the neighbour
 //! answered is judged apart, since that depends on what else the machine does.
 //!
-//! [`guest`] is what a tenant can upload: JavaScript and packages, as data. [`native`] is what an escape from the
-//! WebAssembly runtime would be: machine code inside a locked worker, which only a worker that was started as
-//! [`worker_main`] plays. [`network`] goes past the gateway. [`range`] has the pools to attack and the words for it, [`neighbour`] measures, [`verdict`]
-//! judges.
+//! [`guest`] is what a tenant can upload: JavaScript and packages, as data; [`module`] is WebAssembly of its own.
+//! [`cordon`] takes code to processes that it is not for. [`native`] is what an escape from the WebAssembly runtime
+//! would be: machine code inside a locked worker, which only a worker that was started as [`worker_main`] plays.
+//! [`network`] goes past the gateway. [`range`] has the pools to attack and the words for it, [`neighbour`] measures,
+//! [`verdict`] judges.
 
+mod cordon;
 mod guest;
+mod module;
 mod native;
 mod neighbour;
 mod network;
@@ -25,7 +28,9 @@ pub use neighbour::{Latency, Times};
 pub use range::{Range, Settings};
 pub use verdict::Verdict;
 
+use self::cordon::Trespass;
 use self::guest::Program;
+use self::module::ModuleProgram;
 use self::native::Native;
 use self::network::Reach;
 use crate::pool::StartError;
@@ -39,11 +44,14 @@ pub enum Group {
     Time,
     Output,
     Wrapper,
+    Layer,
     State,
     Api,
     Outside,
     Network,
     Deploy,
+    Module,
+    Cordon,
     SystemCalls,
     Process,
     Lies,
@@ -57,11 +65,14 @@ impl Group {
             Group::Time => "hold the processor",
             Group::Output => "flood the output",
             Group::Wrapper => "tamper with the wrapper",
+            Group::Layer => "find a layer that wraps the handler, or get past it",
             Group::State => "leave something for the next event",
             Group::Api => "misuse the ordinary API",
             Group::Outside => "reach files, network, environment and other tenants",
             Group::Network => "reach past the gateway",
             Group::Deploy => "harm whoever deploys it",
+            Group::Module => "upload WebAssembly of its own",
+            Group::Cordon => "run code where it does not belong",
             Group::SystemCalls => "native code in a worker: system calls",
             Group::Process => "native code in a worker: the process",
             Group::Lies => "native code in a worker: lies to the server",
@@ -81,6 +92,8 @@ pub struct Attack {
 
 enum Kind {
     Guest(&'static Program),
+    Module(&'static ModuleProgram),
+    Cordon(&'static Trespass),
     Network(&'static Reach),
     Native(Native),
 }
@@ -92,6 +105,18 @@ pub fn attacks() -> Vec<Attack> {
         name: program.name.to_owned(),
         promise: program.promise.to_owned(),
         kind: Kind::Guest(program),
+    });
+    let modules = module::programs().map(|program| Attack {
+        group: Group::Module,
+        name: program.name.to_owned(),
+        promise: program.promise.to_owned(),
+        kind: Kind::Module(program),
+    });
+    let cordons = cordon::TRESPASSES.iter().map(|trespass| Attack {
+        group: Group::Cordon,
+        name: trespass.name.to_owned(),
+        promise: trespass.promise.to_owned(),
+        kind: Kind::Cordon(trespass),
     });
     let native = native::attacks().map(|(group, name, promise, native)| Attack {
         group,
@@ -105,7 +130,7 @@ pub fn attacks() -> Vec<Attack> {
         promise: reach.promise.to_owned(),
         kind: Kind::Network(reach),
     });
-    let mut all: Vec<Attack> = guest.chain(network).chain(native).collect();
+    let mut all: Vec<Attack> = guest.chain(modules).chain(cordons).chain(network).chain(native).collect();
     all.sort_by_key(|attack| attack.group);
     all
 }
@@ -125,13 +150,17 @@ impl Attack {
 
     async fn run_once(&self, range: &Range) -> Result<Verdict, StartError> {
         let ground = match &self.kind {
-            Kind::Guest(_) | Kind::Network(_) => range.guest().await?,
+            Kind::Guest(_) | Kind::Module(_) | Kind::Network(_) => range.guest().await?,
             Kind::Native(_) => range.native().await?,
+            Kind::Cordon(trespass) if trespass.is_native() => range.native().await?,
+            Kind::Cordon(_) => range.guest().await?,
         };
         let mark = ground.neighbour.baseline().await;
         let started = Instant::now();
         let seen = match &self.kind {
             Kind::Guest(program) => program.run(ground).await,
+            Kind::Module(program) => program.run(ground).await,
+            Kind::Cordon(trespass) => trespass.run(ground).await,
             Kind::Network(reach) => reach.run().await,
             Kind::Native(native) => native.run(ground).await,
         };

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use sublet_model::Usage;
+use sublet_model::{Usage, limit};
 
 use super::neighbour::{Latency, Times};
-use crate::Limits;
+use crate::{Failure, Limits, Report};
 
 /// The end an attack came to: what was seen, in words. `Err`: not what its promise says.
 pub(super) type Seen = Result<String, String>;
@@ -19,6 +19,8 @@ pub(super) enum Spends {
     Cpu,
     /// Most of its memory.
     Memory,
+    /// Hardly any CPU time: it only waits.
+    Little,
 }
 
 /// CPU time beyond the limit: a slice, and what the host does for an attempt within one.
@@ -89,12 +91,39 @@ pub(super) fn check_meter(usage: &Usage, limits: &Limits, spends: Spends) -> Res
         Spends::Memory if usage.memory_peak_bytes < limits.memory_bytes / 2 => {
             Err(format!("the meter shows {} for a hoarder", mib(usage.memory_peak_bytes)))
         }
+        Spends::Little if cpu > limits.cpu / 2 => Err(format!("the meter shows {} of CPU time for a sleeper", ms(cpu))),
         _ => Ok(()),
     }
 }
 
+/// A log within its limits, with the mark of the cut. Errors: what it is instead.
+pub(super) fn is_cut(log: &str) -> Result<(), String> {
+    let lines = log.lines().count();
+    if log.len() > limit::LOG_BYTES_MAX + 1024 || lines > limit::LOG_LINES_MAX + 1 {
+        return Err(format!("{} bytes in {lines} lines of log", log.len()));
+    }
+    match log.lines().last() {
+        Some("[log cut here: the limit is reached]") => Ok(()),
+        last => Err(format!("the log is not marked as cut, but ends with {last:?}")),
+    }
+}
+
+/// How an attempt ended, and what it used.
+pub(super) fn told(report: &Report) -> String {
+    let end = match (&report.result, &report.failure) {
+        (Some(result), _) => format!("{} {}", report.outcome, plain(&String::from_utf8_lossy(result))),
+        (None, Some(failure)) => format!("{} {}", report.outcome, shown(failure)),
+        (None, None) => report.outcome.to_string(),
+    };
+    format!("{end}; {}", spent(&report.usage))
+}
+
+pub(super) fn shown(failure: &Failure) -> String {
+    plain(&format!("{}: {}", failure.error_type, failure.error_message))
+}
+
 /// `12 ms CPU, 3 MiB`.
-pub(super) fn spent(usage: &Usage) -> String {
+fn spent(usage: &Usage) -> String {
     format!("{} CPU, {}", ms(Duration::from_micros(usage.cpu_us)), mib(usage.memory_peak_bytes))
 }
 

@@ -9,11 +9,18 @@ use sublet_model::{EgressPolicy, Size, TenantId, limit};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::call::{self, Stop};
+use super::counted::Intake;
 use super::gateway::Shared;
 use super::meter::Ending;
-use super::placeholder::Placeholder;
+use super::placeholder::{Placeholder, Tokens};
 use super::record::{EgressUsage, FetchRecord, Ledger, Pen};
+use super::room::{Room, SetAside};
 use super::{Egress, FetchPart, FetchRequest};
+
+/// Bytes that may come to an attempt beside the heads and bodies of its answers, and the part of those that comes on top:
+/// for the framing of pieces, heads before the last, and what was read of answers that nobody wanted.
+const FRAMING_BYTES: u64 = 128 * 1024;
+const FRAMING_PART: u64 = 4;
 
 /// Whose requests they are, and what they may do.
 #[derive(Debug, Clone)]
@@ -26,44 +33,57 @@ pub struct Admission {
 #[derive(Debug)]
 pub(super) struct Door {
     pub(super) gateway: Arc<Shared>,
-    pub(super) admission: Admission,
+    pub(super) tenant: TenantId,
+    pub(super) policy: EgressPolicy,
+    pub(super) tokens: Tokens,
     pub(super) at_once: Semaphore,
+    /// What comes on its connections, as it comes.
+    pub(super) intake: Arc<Intake>,
     ledger: Ledger,
-    request_bytes: AtomicU64,
+    requests: Room,
     response_bytes: AtomicU64,
 }
 
 impl Door {
     pub(super) fn new(gateway: Arc<Shared>, admission: Admission) -> Door {
+        let Admission { tenant, policy, placeholders } = admission;
+        let (request_bytes, response_bytes) = (gateway.settings.request_bytes, gateway.settings.response_bytes);
+        let may_come = response_bytes.saturating_add(response_bytes / FRAMING_PART).saturating_add(FRAMING_BYTES);
         Door {
             gateway,
-            admission,
+            tenant,
+            policy,
+            tokens: Tokens::new(placeholders),
             at_once: Semaphore::new(limit::FETCHES_AT_ONCE_MAX),
+            intake: Arc::new(Intake::new(may_come)),
             ledger: Ledger::default(),
-            request_bytes: AtomicU64::new(0),
+            requests: Room::new(request_bytes),
             response_bytes: AtomicU64::new(0),
         }
     }
 
+    /// For a body that waits for its turn.
+    pub(super) fn set_aside(&self, bytes: u64) -> Result<SetAside<'_>, Stop> {
+        self.requests.set_aside(bytes).ok_or_else(|| self.no_room())
+    }
+
     /// Counts what is about to be sent.
-    pub(super) fn send(&self, bytes: u64, pen: &Pen) -> Result<(), Stop> {
-        let most = self.gateway.settings.request_bytes;
-        let before = self.request_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before.saturating_add(bytes) > most {
-            let most = Size(most);
-            return Err(Stop::Refused(format!(
-                "fetch refused: this attempt's requests would come to more than {most}"
-            )));
+    pub(super) fn send(&self, bytes: u64, aside: &mut SetAside<'_>, pen: &Pen) -> Result<(), Stop> {
+        if !aside.spend(bytes) {
+            return Err(self.no_room());
         }
         pen.sent(bytes);
-        self.gateway.meters.bytes_out.increment(bytes);
         Ok(())
+    }
+
+    fn no_room(&self) -> Stop {
+        let most = Size(self.gateway.settings.request_bytes);
+        Stop::Refused(format!("fetch refused: this attempt's requests would come to more than {most}"))
     }
 
     /// Counts what came.
     pub(super) fn receive(&self, bytes: u64, pen: &Pen) -> Result<(), Stop> {
         pen.received(bytes);
-        self.gateway.meters.bytes_in.increment(bytes);
         let before = self.response_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.check_room(before, bytes)
     }
@@ -74,12 +94,15 @@ impl Door {
     }
 
     fn check_room(&self, before: u64, bytes: u64) -> Result<(), Stop> {
-        let most = self.gateway.settings.response_bytes;
-        if before.saturating_add(bytes) > most {
-            let most = Size(most);
-            return Err(Stop::Failed(format!("fetch failed: the answers to this attempt come to more than {most}")));
+        if before.saturating_add(bytes) > self.gateway.settings.response_bytes {
+            return Err(self.too_much());
         }
         Ok(())
+    }
+
+    pub(super) fn too_much(&self) -> Stop {
+        let most = Size(self.gateway.settings.response_bytes);
+        Stop::Failed(format!("fetch failed: the answers to this attempt come to more than {most}"))
     }
 
     async fn run(&self, request: FetchRequest, parts: &mpsc::Sender<FetchPart>, pen: &Pen) -> Result<(), Stop> {

@@ -15,11 +15,11 @@ use url::Url;
 use super::attempt::Door;
 use super::hop::{self, Answer};
 use super::record::Pen;
-use super::{CHUNK_BYTES_MAX, FetchHead, FetchPart, FetchRequest, Redirect};
-use super::{header as fields, placeholder, redirect};
+use super::{CHUNK_BYTES_MAX, FetchHead, FetchPart, FetchRequest, HEAD_TOO_LONG, Redirect};
+use super::{header as fields, redirect};
 
-/// Characters of a URL.
-const URL_CHARS_MAX: usize = 8 * 1024;
+/// Characters of a URL, as it is sent.
+pub(super) const URL_CHARS_MAX: usize = 8 * 1024;
 /// Bytes of an answer that is passed over, which are read so that its connection can be used again.
 const PASSED_OVER_BYTES_MAX: u64 = 4 * 1024;
 /// How long that may take.
@@ -43,6 +43,8 @@ pub(super) struct Asked {
     pub(super) method: String,
     pub(super) fields: Vec<(HeaderName, String)>,
     pub(super) body: Bytes,
+    /// A secret's token is in the body, which is looked through once.
+    pub(super) body_holds_token: bool,
     /// The code wrote the URL, no server did.
     pub(super) is_own_url: bool,
 }
@@ -53,10 +55,14 @@ fn refused(why: impl Into<String>) -> Stop {
 
 impl Asked {
     fn of(request: &FetchRequest) -> Result<Asked, Stop> {
+        let long = || refused(format!("fetch refused: the URL is longer than {URL_CHARS_MAX} characters"));
         if request.url.len() > URL_CHARS_MAX {
-            return Err(refused(format!("fetch refused: the URL is longer than {URL_CHARS_MAX} characters")));
+            return Err(long());
         }
         let mut url = Url::parse(&request.url).map_err(|_| refused("fetch refused: the URL is not one"))?;
+        if url.as_str().len() > URL_CHARS_MAX {
+            return Err(long());
+        }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(refused("fetch refused: the URL has a user name or password in it; use a header"));
         }
@@ -67,7 +73,7 @@ impl Asked {
             return Err(refused(format!("fetch refused: a {method} request has no body")));
         }
         let fields = fields::wanted(&request.headers, &hop::authority(&url), request.body.len()).map_err(refused)?;
-        Ok(Asked { url, method, fields, body: request.body.clone(), is_own_url: true })
+        Ok(Asked { url, method, fields, body: request.body.clone(), body_holds_token: false, is_own_url: true })
     }
 
     /// Follows a redirect.
@@ -75,13 +81,11 @@ impl Asked {
         if step.becomes_get {
             self.method = "GET".to_owned();
             self.body = Bytes::new();
+            self.body_holds_token = false;
             self.fields.retain(|(name, _)| !fields::is_about_body(name));
         }
         if step.changes_origin {
-            let secrets = &door.admission.placeholders;
-            self.fields.retain(|(name, value)| {
-                !fields::is_credential(name) && !placeholder::value_holds_token(secrets, value)
-            });
+            self.fields.retain(|(name, value)| !fields::is_credential(name) && !door.tokens.are_in_value(value));
         }
         self.url = step.url;
         self.is_own_url = false;
@@ -95,16 +99,18 @@ pub(super) async fn run(
     pen: &Pen,
 ) -> Result<(), Stop> {
     let mut asked = Asked::of(&request)?;
-    // What is refused does not wait for its turn.
+    // What is refused does not wait for its turn, and what waits counts.
     hop::judge(door, &asked)?;
-    let gate = door.gateway.gate(door.admission.tenant);
+    let mut aside = door.set_aside(asked.body.len() as u64)?;
+    asked.body_holds_token = door.tokens.are_in(&asked.body);
+    let gate = door.gateway.gate(door.tenant);
     // None of them is ever closed.
     let _turn = door.at_once.acquire().await.map_err(|_| Stop::Unheard)?;
     let _tenants_turn = gate.at_once.acquire().await.map_err(|_| Stop::Unheard)?;
     let _gateways_turn = door.gateway.at_once.acquire().await.map_err(|_| Stop::Unheard)?;
     let mut redirects = 0;
     loop {
-        let answer = hop::ask(door, &gate, &asked, pen).await?;
+        let answer = hop::ask(door, &gate, &asked, &mut aside, pen).await?;
         let status = answer.response.status();
         pen.answered(status.as_u16());
         let location = answer.response.headers().get(header::LOCATION).map(|value| value.as_bytes().to_vec());
@@ -137,19 +143,19 @@ async fn pass_over(door: &Door, mut answer: Answer, pen: &Pen) -> Result<(), Sto
     if !is_short {
         return Ok(());
     }
-    let body = answer.response.body_mut();
     let read = async {
-        let mut bytes = 0;
-        while let Some(frame) = body.frame().await {
-            bytes += frame.ok()?.data_ref().map_or(0, |data| data.len() as u64);
+        while let Some(frame) = answer.response.body_mut().frame().await {
+            let bytes = frame.ok()?.data_ref().map_or(0, |data| data.len() as u64);
+            answer.counted += bytes;
+            door.receive(bytes, pen).ok()?;
         }
-        Some(bytes)
+        Some(())
     };
-    if let Ok(Some(bytes)) = timeout(PASSED_OVER_WITHIN, read).await {
-        door.receive(bytes, pen)?;
-        answer.keep(door).await;
+    if timeout(PASSED_OVER_WITHIN, read).await == Ok(Some(())) {
+        answer.keep(door, pen).await;
     }
-    Ok(())
+    // What came is within what may come, or this is the end.
+    door.expect(0)
 }
 
 async fn deliver(
@@ -162,6 +168,9 @@ async fn deliver(
 ) -> Result<(), Stop> {
     door.expect(answer.response.body().size_hint().lower())?;
     let head = head_of(&answer.response, asked, redirected);
+    if !head.fits() {
+        return Err(Stop::Failed(HEAD_TOO_LONG.to_owned()));
+    }
     parts.send(FetchPart::Head(head)).await.map_err(|_| Stop::Unheard)?;
     let within = door.gateway.settings.timeout;
     loop {
@@ -169,16 +178,17 @@ async fn deliver(
         let Some(frame) = next.map_err(|_| Stop::Failed("fetch failed: the answer came to a halt".to_owned()))? else {
             break;
         };
-        let frame = frame.map_err(|_| Stop::Failed("fetch failed: the answer broke off".to_owned()))?;
+        let frame = frame.map_err(|_| answer.broke_off(door, pen))?;
         // Trailers are nobody's.
         let Ok(mut data) = frame.into_data() else { continue };
+        answer.counted += data.len() as u64;
         door.receive(data.len() as u64, pen)?;
         while !data.is_empty() {
             let chunk = data.split_to(data.len().min(CHUNK_BYTES_MAX));
             parts.send(FetchPart::Chunk(chunk)).await.map_err(|_| Stop::Unheard)?;
         }
     }
-    answer.keep(door).await;
+    answer.keep(door, pen).await;
     Ok(())
 }
 

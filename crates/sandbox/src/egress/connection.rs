@@ -16,12 +16,15 @@ use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsConnector;
 
+use super::counted::{Count, Counted, Intake};
 use super::header::{ANSWER_BYTES_MAX, ANSWER_FIELDS_MAX};
+use super::meter::Meters;
 
 /// Ends when it is dropped, whatever is under way on it.
 pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: EndOnDrop,
+    count: Arc<Count>,
 }
 
 struct EndOnDrop(AbortHandle);
@@ -44,16 +47,30 @@ impl Connection {
     pub(super) async fn open(
         address: SocketAddr,
         tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+        meters: &Meters,
     ) -> std::io::Result<Connection> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         match tls {
-            Some((config, name)) => Connection::over(TlsConnector::from(config).connect(name, stream).await?).await,
-            None => Connection::over(stream).await,
+            Some((config, name)) => {
+                let sealed = TlsConnector::from(config).connect(name, stream).await?;
+                Connection::over(sealed, meters).await
+            }
+            None => Connection::over(stream, meters).await,
         }
     }
 
-    async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> std::io::Result<Connection> {
+    async fn over(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        meters: &Meters,
+    ) -> std::io::Result<Connection> {
+        let count = Arc::new(Count::default());
+        let stream = Counted {
+            stream,
+            count: Arc::clone(&count),
+            bytes_in: meters.bytes_in.clone(),
+            bytes_out: meters.bytes_out.clone(),
+        };
         let mut builder = Builder::new();
         builder.max_buf_size(ANSWER_BYTES_MAX).max_headers(ANSWER_FIELDS_MAX);
         let (sender, driver) = builder.handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
@@ -61,7 +78,7 @@ impl Connection {
         let task = tokio::spawn(async move {
             let _ = driver.await;
         });
-        Ok(Connection { sender, driver: EndOnDrop(task.abort_handle()) })
+        Ok(Connection { sender, driver: EndOnDrop(task.abort_handle()), count })
     }
 
     pub(super) fn is_usable(&self) -> bool {
@@ -73,12 +90,33 @@ impl Connection {
         self.sender.ready().await.is_ok()
     }
 
-    pub(super) async fn ask(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Unanswered> {
+    /// `intake`: what the answer counts among.
+    pub(super) async fn ask(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        intake: &Arc<Intake>,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        self.count.begin(intake);
         let asked = self.sender.try_send_request(request).await;
         asked.map_err(|mut failed| {
             let is_unsent = failed.take_message().is_some();
             Unanswered { error: failed.into_error(), is_unsent }
         })
+    }
+
+    /// Bytes that came since the request, with all that the library read past.
+    pub(super) fn came(&self) -> u64 {
+        self.count.came()
+    }
+
+    /// It broke off because more came than may.
+    pub(super) fn is_over(&self) -> bool {
+        self.count.is_over()
+    }
+
+    /// It is kept for another request, which may be another attempt's.
+    pub(super) fn rest(&self) {
+        self.count.rest();
     }
 }
 

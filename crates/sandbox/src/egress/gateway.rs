@@ -93,7 +93,7 @@ pub(super) struct Shared {
     pub(super) resolver: Arc<dyn Resolve>,
     pub(super) insecure_allow: Vec<SocketAddr>,
     roots: Vec<CertificateDer<'static>>,
-    tls: OnceCell<Option<Arc<ClientConfig>>>,
+    tls: OnceCell<Arc<ClientConfig>>,
     pub(super) pool: Pool,
     pub(super) at_once: Semaphore,
     pub(super) lookups: Arc<Semaphore>,
@@ -170,13 +170,14 @@ impl Shared {
         gate
     }
 
-    /// Made at the first request: reading the system's certificates takes a while. `None`: there are none to trust.
+    /// Made at the first request: reading the system's certificates takes a while. `None`: there are none to trust at the
+    /// moment, and the next request looks again.
     pub(super) async fn tls(&self) -> Option<Arc<ClientConfig>> {
-        let made = self.tls.get_or_init(async || {
+        let made = self.tls.get_or_try_init(async || {
             let roots = self.roots.clone();
-            tokio::task::spawn_blocking(move || client_config(&roots)).await.ok().flatten()
+            tokio::task::spawn_blocking(move || client_config(&roots)).await.ok().flatten().ok_or(())
         });
-        made.await.clone()
+        made.await.ok().cloned()
     }
 }
 
@@ -198,5 +199,21 @@ fn client_config(roots: &[CertificateDer<'static>]) -> Option<Arc<ClientConfig>>
             tracing::error!(%error, "tenants' code cannot use https: the system's certificates could not be read");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn certificates_that_could_not_be_read_once_are_read_again() {
+        let roots = vec![CertificateDer::from(b"no certificate".to_vec())];
+        let mut gateway = Gateway::with(GatewayParts { roots, ..GatewayParts::default() });
+        assert!(gateway.shared.tls().await.is_none());
+        let own = rcgen::generate_simple_self_signed(vec!["api.test".to_owned()]).unwrap();
+        Arc::get_mut(&mut gateway.shared).unwrap().roots = vec![own.cert.der().clone()];
+        let made = gateway.shared.tls().await.unwrap();
+        assert!(Arc::ptr_eq(&made, &gateway.shared.tls().await.unwrap()), "and then kept");
     }
 }

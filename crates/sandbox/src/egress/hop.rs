@@ -19,34 +19,60 @@ use super::attempt::Door;
 use super::call::{Asked, Stop};
 use super::connection::Connection;
 use super::gateway::Gate;
+use super::header as fields;
 use super::pool::Place;
 use super::record::Pen;
-use super::{header as fields, placeholder};
+use super::room::SetAside;
 
 /// How long finding a name's addresses may take, and connecting to each.
 const LOOKUP_WITHIN: Duration = Duration::from_secs(10);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// Addresses of a name that are tried.
 const ADDRESSES_MAX: usize = 4;
+/// Characters of a scheme that is said back.
+const SAID_SCHEME_CHARS_MAX: usize = 20;
 /// How long a connection may take to be done with an answer that was read to its end.
 const SETTLES_WITHIN: Duration = Duration::from_millis(50);
 
 /// An answer whose body is still to be read, and the connection that it comes on.
 pub(super) struct Answer {
     pub(super) response: Response<Incoming>,
+    /// Bytes of it that were counted so far: its head, and what was read of its body.
+    pub(super) counted: u64,
     connection: Connection,
     place: Place,
 }
 
 impl Answer {
-    /// Keeps the connection of an answer that was read to its end.
-    pub(super) async fn keep(self, door: &Door) {
-        let Answer { response, mut connection, place } = self;
+    fn begun(response: Response<Incoming>, connection: Connection, place: Place) -> Answer {
+        Answer { counted: head_bytes(&response), response, connection, place }
+    }
+
+    /// Keeps the connection of an answer that was read to its end. What came besides is counted too: the framing of
+    /// pieces, heads before the last.
+    pub(super) async fn keep(self, door: &Door, pen: &Pen) {
+        let Answer { response, counted, mut connection, place } = self;
         drop(response);
+        pen.received(connection.came().saturating_sub(counted));
         if timeout(SETTLES_WITHIN, connection.settles()).await == Ok(true) {
-            door.gateway.pool.put(door.admission.tenant, place, connection);
+            connection.rest();
+            door.gateway.pool.put(door.tenant, place, connection);
         }
     }
+
+    /// It ended before its end.
+    pub(super) fn broke_off(&self, door: &Door, pen: &Pen) -> Stop {
+        pen.received(self.connection.came().saturating_sub(self.counted));
+        if self.connection.is_over() {
+            return door.too_much();
+        }
+        Stop::Failed("fetch failed: the answer broke off".to_owned())
+    }
+}
+
+/// About what it took on the wire.
+fn head_bytes(response: &Response<Incoming>) -> u64 {
+    " HTTP/1.1 200\r\n\r\n".len() as u64 + fields::bytes_of(response.headers())
 }
 
 /// Where a step leads.
@@ -66,8 +92,12 @@ pub(super) fn authority(url: &Url) -> String {
 
 fn target_of(url: &Url) -> Result<Target, Stop> {
     let Some(scheme) = Scheme::of(url.scheme()) else {
-        let named: String = url.scheme().chars().take(20).collect();
-        return Err(Stop::Refused(format!("fetch refused: `{named}:` is not https or http")));
+        let why = match url.scheme() {
+            // Whole or not at all, as everything that is said back.
+            named if named.len() <= SAID_SCHEME_CHARS_MAX => format!("fetch refused: `{named}:` is not https or http"),
+            _ => "fetch refused: the URL's scheme is not https or http".to_owned(),
+        };
+        return Err(Stop::Refused(why));
     };
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
         return Err(Stop::Refused("fetch refused: the URL names no host".to_owned()));
@@ -92,20 +122,26 @@ fn admit(door: &Door, asked: &Asked) -> Result<Target, Stop> {
         method: &asked.method,
         path: asked.url.path(),
     };
-    door.admission.policy.judge(&request).map_err(|refusal| Stop::Refused(refusal.to_string()))?;
+    door.policy.judge(&request).map_err(|refusal| Stop::Refused(refusal.to_string()))?;
     Ok(target)
 }
 
-pub(super) async fn ask(door: &Door, gate: &Arc<Gate>, asked: &Asked, pen: &Pen) -> Result<Answer, Stop> {
+pub(super) async fn ask(
+    door: &Door,
+    gate: &Arc<Gate>,
+    asked: &Asked,
+    aside: &mut SetAside<'_>,
+    pen: &Pen,
+) -> Result<Answer, Stop> {
     let target = admit(door, asked)?;
     let request = Outgoing::of(door, asked, &target)?;
     let addresses = addresses(door, gate, asked, &target).await?;
     for address in &addresses {
         let place = place_of(&target, *address);
         // One that was kept may be closed by the other side at any moment; then another is tried.
-        while let Some(connection) = door.gateway.pool.take(door.admission.tenant, &place) {
-            match send(door, connection, &request, pen).await? {
-                Sent::Answered(connection, response) => return Ok(Answer { response, connection, place }),
+        while let Some(connection) = door.gateway.pool.take(door.tenant, &place) {
+            match send(door, connection, &request, aside, pen).await? {
+                Sent::Answered(connection, response) => return Ok(Answer::begun(response, connection, place)),
                 Sent::Closed if request.is_repeatable => {}
                 Sent::Closed => return Err(Stop::Failed(no_answer(&target))),
                 Sent::Unsent => {}
@@ -113,8 +149,8 @@ pub(super) async fn ask(door: &Door, gate: &Arc<Gate>, asked: &Asked, pen: &Pen)
         }
     }
     let (connection, address) = connect(door, &target, &addresses).await?;
-    match send(door, connection, &request, pen).await? {
-        Sent::Answered(connection, response) => Ok(Answer { response, connection, place: place_of(&target, address) }),
+    match send(door, connection, &request, aside, pen).await? {
+        Sent::Answered(connection, response) => Ok(Answer::begun(response, connection, place_of(&target, address))),
         Sent::Closed | Sent::Unsent => Err(Stop::Failed(no_answer(&target))),
     }
 }
@@ -139,28 +175,32 @@ struct Outgoing {
 
 impl Outgoing {
     fn of(door: &Door, asked: &Asked, target: &Target) -> Result<Outgoing, Stop> {
-        let (secrets, host) = (&door.admission.placeholders[..], target.host.as_str());
+        let (tokens, host) = (&door.tokens, target.host.as_str());
         let url = &asked.url;
-        if placeholder::holds_token(secrets, url.path().as_bytes()) {
-            let why = "fetch refused: a secret's placeholder is in the URL's path; it is replaced in headers, the query and bodies of text";
-            return Err(Stop::Refused(why.to_owned()));
+        if let Some(place) = misplaced(door, asked, host) {
+            return Err(Stop::Refused(format!(
+                "fetch refused: a secret's placeholder is in {place}; it is replaced in headers' values, the query and bodies of text"
+            )));
         }
         let mut path = url[Position::BeforePath..Position::AfterPath].to_owned();
         if let Some(query) = url.query() {
-            if !asked.is_own_url && placeholder::holds_token(secrets, query.as_bytes()) {
+            if !asked.is_own_url && tokens.are_in(query.as_bytes()) {
                 return Err(Stop::Refused("fetch refused: a redirect holds a secret's placeholder".to_owned()));
             }
             path.push('?');
-            path.push_str(&placeholder::in_query(secrets, host, query).map_err(Stop::Refused)?);
+            path.push_str(&tokens.in_query(host, query).map_err(Stop::Refused)?);
         }
         let mut sent = HeaderMap::with_capacity(asked.fields.len() + 4);
         for (name, value) in &asked.fields {
-            let value = placeholder::in_header(secrets, host, value).map_err(Stop::Refused)?;
+            let value = tokens.in_header(host, value).map_err(Stop::Refused)?;
             sent.append(name.clone(), fields::value_of(name, &value).map_err(Stop::Refused)?);
         }
         fields::complete(&mut sent, &authority(url)).map_err(Stop::Refused)?;
         let content_type = sent.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let body = placeholder::in_body(secrets, host, content_type, &asked.body).map_err(Stop::Refused)?;
+        let body = match asked.body_holds_token {
+            true => tokens.in_body(host, content_type, &asked.body).map_err(Stop::Refused)?,
+            false => asked.body.clone(),
+        };
         if !body.is_empty() || matches!(asked.method.as_str(), "POST" | "PUT" | "PATCH") {
             sent.insert(header::CONTENT_LENGTH, body.len().into());
         }
@@ -185,6 +225,17 @@ impl Outgoing {
     }
 }
 
+/// Where a token stands that is not replaced there. Hosts and names are in small letters, as tokens are.
+fn misplaced(door: &Door, asked: &Asked, host: &str) -> Option<&'static str> {
+    if door.tokens.are_in(host.as_bytes()) {
+        return Some("the URL's host");
+    }
+    if door.tokens.are_in(asked.url.path().as_bytes()) {
+        return Some("the URL's path");
+    }
+    asked.fields.iter().any(|(name, _)| door.tokens.are_in(name.as_str().as_bytes())).then_some("a header's name")
+}
+
 enum Sent {
     Answered(Connection, Response<Incoming>),
     /// The connection ended before an answer began.
@@ -193,30 +244,45 @@ enum Sent {
     Unsent,
 }
 
-async fn send(door: &Door, mut connection: Connection, request: &Outgoing, pen: &Pen) -> Result<Sent, Stop> {
-    door.send(request.bytes(), pen)?;
+async fn send(
+    door: &Door,
+    mut connection: Connection,
+    request: &Outgoing,
+    aside: &mut SetAside<'_>,
+    pen: &Pen,
+) -> Result<Sent, Stop> {
+    let (bytes, message) = (request.bytes(), request.request()?);
+    door.send(bytes, aside, pen)?;
     let within = door.gateway.settings.timeout;
-    let answered = timeout(within, connection.ask(request.request()?)).await;
-    let answered = answered.map_err(|_| Stop::Failed(format!("fetch failed: no answer within {within:?}")))?;
-    match answered {
-        Ok(response) if response.status().as_u16() == 101 => {
-            Err(Stop::Failed("fetch failed: the server wants to speak another protocol".to_owned()))
+    let answered = timeout(within, connection.ask(message, &door.intake)).await;
+    let failed = match answered {
+        Ok(Ok(response)) if response.status().as_u16() == 101 => {
+            return Err(Stop::Failed("fetch failed: the server wants to speak another protocol".to_owned()));
         }
-        Ok(response) => {
-            let line = " HTTP/1.1 200\r\n\r\n".len() as u64;
-            door.receive(line + fields::bytes_of(response.headers()), pen)?;
-            Ok(Sent::Answered(connection, response))
+        Ok(Ok(response)) => {
+            door.receive(head_bytes(&response), pen)?;
+            return Ok(Sent::Answered(connection, response));
         }
-        Err(unanswered) if unanswered.is_unsent => Ok(Sent::Unsent),
-        Err(unanswered) if unanswered.error.is_parse_too_large() => {
+        Ok(Err(unanswered)) if unanswered.is_unsent => {
+            aside.put_back(bytes);
+            pen.unsent(bytes);
+            return Ok(Sent::Unsent);
+        }
+        Ok(Err(unanswered)) => Some(unanswered.error),
+        Err(_) => None,
+    };
+    // Part of a head, or heads before the last.
+    pen.received(connection.came());
+    match failed {
+        None => Err(Stop::Failed(format!("fetch failed: no answer within {within:?}"))),
+        Some(_) if connection.is_over() => Err(door.too_much()),
+        Some(error) if error.is_parse_too_large() => {
             let (bytes, most) = (fields::ANSWER_BYTES_MAX, fields::ANSWER_FIELDS_MAX);
             let why = format!("fetch failed: the answer's headers are more than {bytes} bytes, or more than {most}");
             Err(Stop::Failed(why))
         }
-        Err(unanswered) if unanswered.error.is_parse() => {
-            Err(Stop::Failed("fetch failed: the answer is not proper HTTP".to_owned()))
-        }
-        Err(_) => Ok(Sent::Closed),
+        Some(error) if error.is_parse() => Err(Stop::Failed("fetch failed: the answer is not proper HTTP".to_owned())),
+        Some(_) => Ok(Sent::Closed),
     }
 }
 
@@ -266,7 +332,7 @@ async fn connect(door: &Door, target: &Target, addresses: &[SocketAddr]) -> Resu
             Scheme::Http => None,
             Scheme::Https => Some(identity(door, target).await?),
         };
-        match timeout(CONNECT_WITHIN, Connection::open(*address, tls)).await {
+        match timeout(CONNECT_WITHIN, Connection::open(*address, tls, &door.gateway.meters)).await {
             Ok(Ok(connection)) => return Ok((connection, *address)),
             Ok(Err(error)) => why = reason(&error),
             Err(_) => why = format!("no connection within {CONNECT_WITHIN:?}"),

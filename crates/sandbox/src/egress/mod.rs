@@ -5,12 +5,13 @@
 //! list and the operator's ceiling do not both allow, and reaches public addresses alone. See docs/egress.md.
 //!
 //! [`gateway`] is shared by all attempts, [`attempt`] is one attempt's door with its quotas and records, [`call`] one
-//! request with its redirects, [`hop`] one step of it · [`connection`] and [`pool`] · [`resolver`] · pure:
-//! [`header`], [`redirect`], [`placeholder`], [`record`].
+//! request with its redirects, [`hop`] one step of it · [`connection`], [`counted`] and [`pool`] · [`resolver`] · pure:
+//! [`header`], [`redirect`], [`placeholder`], [`record`], [`room`].
 
 mod attempt;
 mod call;
 mod connection;
+mod counted;
 mod gateway;
 mod header;
 mod hop;
@@ -20,6 +21,7 @@ mod pool;
 mod record;
 mod redirect;
 mod resolver;
+mod room;
 
 pub use attempt::Admission;
 pub use gateway::{Gateway, GatewayParts, GatewaySettings};
@@ -32,8 +34,19 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use crate::wire::{FETCH_BODY_BYTES_MAX, MESSAGE_BYTES_MAX};
+
 /// Bytes of one [`FetchPart::Chunk`].
 pub const CHUNK_BYTES_MAX: usize = 64 * 1024;
+/// Calls of one attempt that a worker passes on: the most that [`GatewaySettings::fetches`] can mean.
+pub const CALLS_MAX: u32 = 1_000;
+/// Bytes of one call's body that a worker passes on.
+pub const REQUEST_BODY_BYTES_MAX: u64 = FETCH_BODY_BYTES_MAX as u64;
+/// Bytes of a [`FetchHead`] as JSON text: what a message to a worker holds, less its own few. Quotes and bytes beyond
+/// ASCII take two of them, so that a server's head of half as many bytes may be more.
+const HEAD_JSON_BYTES_MAX: usize = MESSAGE_BYTES_MAX - 1024;
+/// Said of a head beyond that.
+pub(crate) const HEAD_TOO_LONG: &str = "fetch failed: the answer's headers are too long";
 
 /// What becomes of an answer that points elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -72,6 +85,18 @@ pub struct FetchHead {
     pub headers: Vec<(String, String)>,
 }
 
+impl FetchHead {
+    pub(crate) fn json(&self) -> Vec<u8> {
+        // Texts and numbers alone: it cannot fail.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Whether a worker can be told of it.
+    fn fits(&self) -> bool {
+        self.json().len() <= HEAD_JSON_BYTES_MAX
+    }
+}
+
 /// An answer, in order: a head, its chunks, the end; or at any point a failure, whose text the tenant reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FetchPart {
@@ -88,7 +113,7 @@ pub trait Egress: Send + Sync + 'static {
     /// Makes one call and sends what comes of it.
     ///
     /// Contract: several run at once; each ends its parts with `End` or `Failed`; dropping the future ends the call; a
-    /// closed `parts` means that nobody listens any more.
+    /// closed `parts` means that nobody listens any more. A head that no message to a worker holds is a failure.
     async fn fetch(&self, request: FetchRequest, parts: mpsc::Sender<FetchPart>);
 
     /// The attempt's calls so far, the first [`sublet_model::limit::FETCH_RECORDS_MAX`] of them. Calls under way are

@@ -3,10 +3,15 @@
 //!
 //! A token is replaced in header values (within `Basic` credentials too), in the values of the query, and in bodies of
 //! text of at most 64 KiB. Anywhere else it is refused, so that a request never goes out without what it was meant to
-//! carry. Only what the code itself wrote is replaced: a redirect's target is not.
+//! carry. Only what the code itself wrote is replaced: a redirect's target is not. A token is known by its very letters:
+//! one that the code wrote otherwise (`%73ublet_…`) is text like any other, and worth nothing to whoever gets it.
+//!
+//! Every look is one pass over the text, however many tokens there are.
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
@@ -18,7 +23,7 @@ pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
 /// One secret of an attempt that its code holds a token of.
 #[derive(Clone)]
 pub struct Placeholder {
-    /// Unguessable, of letters, digits, `_` and `-` alone.
+    /// Unguessable, of small letters, digits, `_` and `-` alone.
     pub token: String,
     pub value: String,
     /// The only hosts it is sent to.
@@ -32,6 +37,28 @@ impl fmt::Debug for Placeholder {
     }
 }
 
+/// An attempt's placeholders, and what finds their tokens.
+pub(super) struct Tokens {
+    placeholders: Arc<[Placeholder]>,
+    /// Made at the first look: most attempts ask for nothing.
+    finder: OnceLock<Finder>,
+}
+
+enum Finder {
+    /// There are no tokens.
+    Idle,
+    /// Its patterns are the placeholders in their order.
+    Searches(AhoCorasick),
+    /// It could not be made. Everything counts as holding a token, and nothing is sent.
+    Broken,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tokens").field(&self.placeholders).finish()
+    }
+}
+
 /// How a value is written where its token stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -42,55 +69,100 @@ enum Form {
     Percent,
 }
 
-pub(super) fn holds_token(placeholders: &[Placeholder], bytes: &[u8]) -> bool {
-    placeholders.iter().any(|placeholder| holds(bytes, placeholder.token.as_bytes()))
-}
-
-/// Like [`holds_token`], and looks into `Basic` credentials.
-pub(super) fn value_holds_token(placeholders: &[Placeholder], value: &str) -> bool {
-    holds_token(placeholders, value.as_bytes())
-        || credentials(value).is_some_and(|inner| holds_token(placeholders, &inner))
-}
-
-/// Errors: text for the tenant.
-pub(super) fn in_header(placeholders: &[Placeholder], host: &str, value: &str) -> Result<String, String> {
-    if let Some(inner) = credentials(value)
-        && holds_token(placeholders, &inner)
-    {
-        let replaced = replace(placeholders, host, &inner, Form::Plain)?;
-        return Ok(format!("Basic {}", BASE64.encode(replaced)));
+impl Tokens {
+    /// A placeholder without a token stands for nothing.
+    pub(super) fn new(placeholders: Arc<[Placeholder]>) -> Tokens {
+        let is_whole = placeholders.iter().all(|placeholder| !placeholder.token.is_empty());
+        let placeholders = match is_whole {
+            true => placeholders,
+            false => placeholders.iter().filter(|placeholder| !placeholder.token.is_empty()).cloned().collect(),
+        };
+        Tokens { placeholders, finder: OnceLock::new() }
     }
-    let replaced = replace(placeholders, host, value.as_bytes(), Form::Plain)?;
-    // Header values are bytes written as characters up to U+00FF; a secret beyond that has no form there.
-    String::from_utf8(replaced).map_err(|_| "fetch refused: a header is not text".to_owned())
-}
 
-/// The query, without its question mark. Errors: text for the tenant.
-pub(super) fn in_query(placeholders: &[Placeholder], host: &str, query: &str) -> Result<String, String> {
-    let replaced = replace(placeholders, host, query.as_bytes(), Form::Percent)?;
-    String::from_utf8(replaced).map_err(|_| "fetch refused: the query is not text".to_owned())
-}
+    fn finder(&self) -> &Finder {
+        self.finder.get_or_init(|| {
+            if self.placeholders.is_empty() {
+                return Finder::Idle;
+            }
+            // Some 67 bytes each; the other kinds take more memory than an attempt should cost.
+            let built = AhoCorasick::builder()
+                .match_kind(MatchKind::LeftmostFirst)
+                .kind(Some(AhoCorasickKind::ContiguousNFA))
+                .build(self.placeholders.iter().map(|placeholder| placeholder.token.as_bytes()));
+            built.map_or(Finder::Broken, Finder::Searches)
+        })
+    }
 
-/// Errors: text for the tenant.
-pub(super) fn in_body(
-    placeholders: &[Placeholder],
-    host: &str,
-    content_type: Option<&str>,
-    body: &Bytes,
-) -> Result<Bytes, String> {
-    if !holds_token(placeholders, body) {
-        return Ok(body.clone());
+    pub(super) fn are_in(&self, text: &[u8]) -> bool {
+        match self.finder() {
+            Finder::Idle => false,
+            Finder::Searches(finder) => finder.is_match(text),
+            Finder::Broken => true,
+        }
     }
-    let Some(form) = form_of(content_type) else {
-        return Err(
-            "fetch refused: the body holds a secret's placeholder, but its content-type is not of text".to_owned()
-        );
-    };
-    if body.len() > BODY_BYTES_MAX {
-        let most = BODY_BYTES_MAX;
-        return Err(format!("fetch refused: the body holds a secret's placeholder and is longer than {most} bytes"));
+
+    /// Like [`Tokens::are_in`], and looks into `Basic` credentials.
+    pub(super) fn are_in_value(&self, value: &str) -> bool {
+        self.are_in(value.as_bytes()) || credentials(value).is_some_and(|inner| self.are_in(&inner))
     }
-    replace(placeholders, host, body, form).map(Bytes::from)
+
+    /// Errors: text for the tenant.
+    pub(super) fn in_header(&self, host: &str, value: &str) -> Result<String, String> {
+        if let Some(inner) = credentials(value)
+            && self.are_in(&inner)
+        {
+            let replaced = self.replace(host, &inner, Form::Plain)?;
+            return Ok(format!("Basic {}", BASE64.encode(replaced)));
+        }
+        let replaced = self.replace(host, value.as_bytes(), Form::Plain)?;
+        // Header values are bytes written as characters up to U+00FF; a secret beyond that has no form there.
+        String::from_utf8(replaced).map_err(|_| "fetch refused: a header is not text".to_owned())
+    }
+
+    /// The query, without its question mark. Errors: text for the tenant.
+    pub(super) fn in_query(&self, host: &str, query: &str) -> Result<String, String> {
+        let replaced = self.replace(host, query.as_bytes(), Form::Percent)?;
+        String::from_utf8(replaced).map_err(|_| "fetch refused: the query is not text".to_owned())
+    }
+
+    /// A body that holds a token. Errors: text for the tenant.
+    pub(super) fn in_body(&self, host: &str, content_type: Option<&str>, body: &[u8]) -> Result<Bytes, String> {
+        let Some(form) = form_of(content_type) else {
+            return Err(
+                "fetch refused: the body holds a secret's placeholder, but its content-type is not of text".to_owned()
+            );
+        };
+        if body.len() > BODY_BYTES_MAX {
+            let most = BODY_BYTES_MAX;
+            return Err(format!(
+                "fetch refused: the body holds a secret's placeholder and is longer than {most} bytes"
+            ));
+        }
+        self.replace(host, body, form).map(Bytes::from)
+    }
+
+    /// In one pass, so that what a value holds is not looked at again.
+    fn replace(&self, host: &str, text: &[u8], form: Form) -> Result<Vec<u8>, String> {
+        let finder = match self.finder() {
+            Finder::Idle => return Ok(text.to_vec()),
+            Finder::Searches(finder) => finder,
+            Finder::Broken => return Err("fetch refused: secrets' placeholders cannot be looked for".to_owned()),
+        };
+        let mut out = Vec::with_capacity(text.len());
+        let mut from = 0;
+        for found in finder.find_iter(text) {
+            let placeholder = &self.placeholders[found.pattern().as_usize()];
+            if !placeholder.hosts.iter().any(|bound| bound.matches(host)) {
+                return Err(refusal(placeholder, host));
+            }
+            out.extend_from_slice(&text[from..found.start()]);
+            out.extend_from_slice(&written(&placeholder.value, form));
+            from = found.end();
+        }
+        out.extend_from_slice(&text[from..]);
+        Ok(out)
+    }
 }
 
 fn form_of(content_type: Option<&str>) -> Option<Form> {
@@ -109,26 +181,6 @@ fn form_of(content_type: Option<&str>) -> Option<Form> {
 fn credentials(value: &str) -> Option<Vec<u8>> {
     let (scheme, encoded) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("basic").then(|| BASE64.decode(encoded.trim()).ok())?
-}
-
-/// In one pass, so that what a value holds is not looked at again.
-fn replace(placeholders: &[Placeholder], host: &str, text: &[u8], form: Form) -> Result<Vec<u8>, String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.first() {
-        let here = placeholders.iter().find(|one| !one.token.is_empty() && rest.starts_with(one.token.as_bytes()));
-        let Some(placeholder) = here else {
-            out.push(*first);
-            rest = &rest[1..];
-            continue;
-        };
-        if !placeholder.hosts.iter().any(|bound| bound.matches(host)) {
-            return Err(refusal(placeholder, host));
-        }
-        out.extend_from_slice(&written(&placeholder.value, form));
-        rest = &rest[placeholder.token.len()..];
-    }
-    Ok(out)
 }
 
 fn refusal(placeholder: &Placeholder, host: &str) -> String {
@@ -150,65 +202,84 @@ fn written(value: &str, form: Form) -> Vec<u8> {
     }
 }
 
-fn holds(text: &[u8], token: &[u8]) -> bool {
-    !token.is_empty() && text.windows(token.len()).any(|part| part == token)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const HOST: &str = "api.example.com";
 
     fn secrets() -> Vec<Placeholder> {
         let one = |token: &str, value: &str| Placeholder {
             token: token.to_owned(),
             value: value.to_owned(),
-            hosts: vec!["api.example.com".parse().unwrap()],
+            hosts: vec![HOST.parse().unwrap()],
         };
-        vec![one("slp_one", "a\"b&c"), one("slp_two", "holds slp_one itself")]
+        vec![one("", "of nothing"), one("slp_one", "a\"b&c"), one("slp_two", "holds slp_one itself")]
+    }
+
+    fn tokens() -> Tokens {
+        Tokens::new(secrets().into())
     }
 
     #[test]
     fn a_token_becomes_its_value_as_the_place_needs_it() {
-        let (all, host) = (secrets(), "api.example.com");
-        assert_eq!(in_header(&all, host, "Bearer slp_one").unwrap(), "Bearer a\"b&c");
-        assert_eq!(in_query(&all, host, "key=slp_one&x=1").unwrap(), "key=a%22b%26c&x=1");
+        let all = tokens();
+        assert_eq!(all.in_header(HOST, "Bearer slp_one").unwrap(), "Bearer a\"b&c");
+        assert_eq!(all.in_query(HOST, "key=slp_one&x=1").unwrap(), "key=a%22b%26c&x=1");
         let basic = format!("Basic {}", BASE64.encode("me:slp_one"));
-        assert!(value_holds_token(&all, &basic));
-        assert_eq!(in_header(&all, host, &basic).unwrap(), format!("Basic {}", BASE64.encode("me:a\"b&c")));
-        let body = |kind, text: &str| in_body(&all, host, Some(kind), &Bytes::from(text.to_owned()));
+        assert!(all.are_in_value(&basic));
+        assert_eq!(all.in_header(HOST, &basic).unwrap(), format!("Basic {}", BASE64.encode("me:a\"b&c")));
+        let body = |kind, text: &str| all.in_body(HOST, Some(kind), text.as_bytes());
         assert_eq!(body("application/json; charset=utf-8", r#"{"k":"slp_one"}"#).unwrap(), r#"{"k":"a\"b&c"}"#);
         assert_eq!(body("text/plain", "slp_one slp_one").unwrap(), "a\"b&c a\"b&c");
         assert_eq!(body("application/x-www-form-urlencoded", "k=slp_one").unwrap(), "k=a%22b%26c");
-        assert_eq!(in_body(&all, host, None, &Bytes::from("nothing")).unwrap(), "nothing");
+        assert_eq!(body("text/plain", "nothing").unwrap(), "nothing");
     }
 
     #[test]
     fn a_token_towards_another_host_or_where_it_cannot_be_replaced_is_refused() {
-        let all = secrets();
+        let all = tokens();
         for host in ["evil.example", "example.com", "api.example.com.evil.example"] {
-            let error = in_header(&all, host, "Bearer slp_one").unwrap_err();
+            let error = all.in_header(host, "Bearer slp_one").unwrap_err();
             assert!(error.contains("bound to api.example.com") && !error.contains("a\"b"), "{error}");
-            assert!(in_query(&all, host, "key=slp_two").is_err());
-            assert!(in_body(&all, host, Some("text/plain"), &Bytes::from("slp_one")).is_err());
+            assert!(all.in_query(host, "key=slp_two").is_err());
+            assert!(all.in_body(host, Some("text/plain"), b"slp_one").is_err());
         }
-        let host = "api.example.com";
-        assert!(in_body(&all, host, Some("image/png"), &Bytes::from("slp_one")).is_err());
-        assert!(in_body(&all, host, None, &Bytes::from("slp_one")).is_err());
-        let long = Bytes::from(format!("slp_one{}", " ".repeat(BODY_BYTES_MAX)));
-        assert!(in_body(&all, host, Some("text/plain"), &long).is_err());
+        assert!(all.in_body(HOST, Some("image/png"), b"slp_one").is_err());
+        assert!(all.in_body(HOST, None, b"slp_one").is_err());
+        let long = format!("slp_one{}", " ".repeat(BODY_BYTES_MAX));
+        assert!(all.in_body(HOST, Some("text/plain"), long.as_bytes()).is_err());
     }
 
     #[test]
     fn a_value_that_holds_another_token_is_not_looked_into() {
         let mut all = secrets();
         all.reverse();
-        let sent = in_header(&all, "api.example.com", "slp_two").unwrap();
+        let sent = Tokens::new(all.into()).in_header(HOST, "slp_two").unwrap();
         assert_eq!(sent, "holds slp_one itself");
     }
 
     #[test]
+    fn tokens_are_told_apart_however_alike_they_are() {
+        let nearly = "sublet_placeholder_".to_owned() + &"a".repeat(47);
+        let one = |last: char| Placeholder {
+            token: format!("{nearly}{last}"),
+            value: last.to_string(),
+            hosts: vec![HOST.parse().unwrap()],
+        };
+        let all = Tokens::new(('b'..='r').map(one).collect());
+        let text = nearly.repeat(1_000);
+        assert!(!all.are_in(text.as_bytes()));
+        let (held, sent) = (format!("{text}k{nearly}c"), format!("{}kc", nearly.repeat(999)));
+        assert!(all.are_in(held.as_bytes()));
+        assert_eq!(all.in_query(HOST, &held).unwrap(), sent);
+        assert!(!Tokens::new(Arc::new([])).are_in(b"anything"));
+    }
+
+    #[test]
     fn the_debug_text_of_a_placeholder_tells_neither_token_nor_value() {
-        let text = format!("{:?}", secrets());
-        assert!(!text.contains("slp_one") && !text.contains("a\\\"b"), "{text}");
+        for text in [format!("{:?}", secrets()), format!("{:?}", tokens())] {
+            assert!(!text.contains("slp_one") && !text.contains("a\\\"b"), "{text}");
+        }
     }
 }

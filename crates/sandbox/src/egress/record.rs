@@ -8,11 +8,6 @@ use serde::{Deserialize, Serialize};
 use sublet_model::limit;
 use url::Url;
 
-/// Characters of a record's URL, method and error.
-const URL_CHARS_MAX: usize = 256;
-const METHOD_CHARS_MAX: usize = 20;
-const ERROR_CHARS_MAX: usize = 300;
-
 /// One request of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchRecord {
@@ -35,6 +30,14 @@ pub struct FetchRecord {
     pub bytes_out: u64,
     pub bytes_in: u64,
     pub duration_us: u64,
+}
+
+/// Characters of a record's texts. What is longer is cut at its end, and nowhere else: whoever takes secrets out of them
+/// looks there for half a one.
+impl FetchRecord {
+    pub const URL_CHARS_MAX: usize = 256;
+    pub const METHOD_CHARS_MAX: usize = 20;
+    pub const ERROR_CHARS_MAX: usize = 300;
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -65,7 +68,7 @@ pub(super) fn shown(url: &str) -> String {
         }
         Err(_) => url.split(['?', '#']).next().unwrap_or_default().to_owned(),
     };
-    text.chars().take(URL_CHARS_MAX).collect()
+    text.chars().take(FetchRecord::URL_CHARS_MAX).collect()
 }
 
 /// An attempt's records while they are being made.
@@ -121,7 +124,7 @@ impl Ledger {
             return Pen { entry: None, bytes_beyond };
         }
         let entry = Arc::new(Entry {
-            method: method.chars().take(METHOD_CHARS_MAX).collect(),
+            method: method.chars().take(FetchRecord::METHOD_CHARS_MAX).collect(),
             url: shown(url),
             begun: Instant::now(),
             bytes_out: AtomicU64::new(0),
@@ -170,7 +173,16 @@ impl Entry {
 
 impl Pen {
     pub(super) fn sent(&self, bytes: u64) {
-        self.entry.as_ref().map_or(&*self.bytes_beyond, |entry| &entry.bytes_out).fetch_add(bytes, Ordering::Relaxed);
+        self.bytes_out().fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// What was taken for sent and did not go out.
+    pub(super) fn unsent(&self, bytes: u64) {
+        self.bytes_out().fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn bytes_out(&self) -> &AtomicU64 {
+        self.entry.as_ref().map_or(&*self.bytes_beyond, |entry| &entry.bytes_out)
     }
 
     pub(super) fn received(&self, bytes: u64) {
@@ -191,7 +203,7 @@ impl Pen {
 
     pub(super) fn failed(&self, error: &str, is_refused: bool) {
         self.finish(|end| {
-            end.error = Some(error.chars().take(ERROR_CHARS_MAX).collect());
+            end.error = Some(error.chars().take(FetchRecord::ERROR_CHARS_MAX).collect());
             end.refused = is_refused;
         });
     }
@@ -233,7 +245,7 @@ mod tests {
         ] {
             assert_eq!(shown(url), told);
         }
-        assert_eq!(shown(&format!("https://example.com/{}", "a".repeat(1_000))).len(), URL_CHARS_MAX);
+        assert_eq!(shown(&format!("https://example.com/{}", "a".repeat(1_000))).len(), FetchRecord::URL_CHARS_MAX);
     }
 
     #[test]
@@ -242,6 +254,8 @@ mod tests {
         for _ in 0..limit::FETCH_RECORDS_MAX + 3 {
             let pen = ledger.begin("GET", "https://example.com/");
             pen.sent(10);
+            pen.sent(7);
+            pen.unsent(7);
             pen.received(5);
             pen.done();
         }

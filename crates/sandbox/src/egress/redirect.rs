@@ -3,6 +3,8 @@
 use http::StatusCode;
 use url::Url;
 
+use super::call::URL_CHARS_MAX;
+
 /// Redirects of one request.
 pub(super) const REDIRECTS_MAX: u32 = 5;
 
@@ -26,6 +28,9 @@ pub(super) fn step(from: &Url, method: &str, status: StatusCode, location: &[u8]
         std::str::from_utf8(location).map_err(|_| "fetch failed: a redirect leads to what is no URL".to_owned())?;
     let mut url = from.join(text).map_err(|_| "fetch failed: a redirect leads to what is no URL".to_owned())?;
     url.set_fragment(None);
+    if url.as_str().len() > URL_CHARS_MAX {
+        return Err(format!("fetch failed: a redirect leads to a URL longer than {URL_CHARS_MAX} characters"));
+    }
     let becomes_get = match status.as_u16() {
         303 => !matches!(method, "GET" | "HEAD"),
         301 | 302 => method == "POST",
@@ -59,5 +64,8 @@ mod tests {
         }
         assert!(step(&from, "GET", StatusCode::FOUND, b"https://[").is_err());
         assert!(step(&from, "GET", StatusCode::FOUND, b"/\xff").is_err());
+        // Three characters of a URL for each of these.
+        let long = format!("/{}", "<".repeat(URL_CHARS_MAX / 2));
+        assert!(step(&from, "GET", StatusCode::FOUND, long.as_bytes()).unwrap_err().contains("longer than 8192"));
     }
 }

@@ -20,6 +20,8 @@ const BUILDS_MAX: usize = 2;
 const WAITING_MAX: usize = 64;
 /// Modules that are compiled at once. It may take minutes of a core, which must not be a build's that takes milliseconds.
 const COMPILES_MAX: usize = 1;
+/// Modules in line or being compiled, of 64 MiB at most each; more are told to come again.
+const COMPILE_LINE_MAX: usize = 17;
 
 pub(super) struct Builds {
     launcher: Arc<Launcher>,
@@ -91,10 +93,7 @@ impl Builds {
 
     pub(super) async fn compile(self: &Arc<Builds>, request: CompileRequest) -> Result<Build, BuildError> {
         let CompileRequest { tenant, module, memory_bytes, counts, timeout } = request;
-        if !self.in_line().insert(tenant) {
-            return Err(Unavailable::Full.into());
-        }
-        let _place = Place { builds: self, tenant };
+        let _place = self.queue_up(tenant)?;
         let _turn = self.compiling.acquire().await.map_err(|_| Unavailable::Draining)?;
         let order = ToWorker::Compile { module: module.clone(), memory_bytes, counts };
         let code = match self.ask(&order, timeout, &COMPILE).await? {
@@ -105,6 +104,14 @@ impl Builds {
         let sealed = tokio::task::spawn_blocking(move || builds.key.seal(tenant, &module, &code));
         let image = Image { kind: ImageKind::Machine, bytes: sealed.await.map_err(broken)? };
         Ok(Build { image, engine_hash: machine_hash().to_owned(), log: bytes::Bytes::new() })
+    }
+
+    fn queue_up(&self, tenant: TenantId) -> Result<Place<'_>, Unavailable> {
+        let mut line = self.in_line();
+        if line.len() >= COMPILE_LINE_MAX || !line.insert(tenant) {
+            return Err(Unavailable::Full);
+        }
+        Ok(Place { builds: self, tenant })
     }
 
     /// Asks a builder, until it answers or its time is over; then the process is gone.

@@ -51,14 +51,16 @@ pub(super) struct Connection {
 /// What a process is to run, as sealed memory files.
 pub(super) struct Code {
     pub(super) engine: Arc<OwnedFd>,
-    /// For one that runs attempts.
-    pub(super) base: Option<Arc<OwnedFd>>,
+    /// The memory that it starts from.
+    pub(super) base: Arc<OwnedFd>,
 }
 
 /// Frames on their way out. A file rides on the first byte of its parcel.
 #[derive(Default)]
 pub(super) struct Outbox {
     parcels: VecDeque<Parcel>,
+    /// Bytes of them that wait to be sent.
+    bytes: usize,
 }
 
 #[derive(Default)]
@@ -74,13 +76,16 @@ impl Outbox {
             self.parcels.push_back(Parcel::default());
         }
         if let Some(parcel) = self.parcels.back_mut() {
+            let before = parcel.bytes.len();
             message.encode(&mut parcel.bytes);
+            self.bytes += parcel.bytes.len() - before;
         }
     }
 
     pub(super) fn push_with_file(&mut self, message: &ToWorker, file: Arc<OwnedFd>) {
         let mut parcel = Parcel { file: Some(file), ..Parcel::default() };
         message.encode(&mut parcel.bytes);
+        self.bytes += parcel.bytes.len();
         self.parcels.push_back(parcel);
     }
 
@@ -90,11 +95,12 @@ impl Outbox {
 
     /// Bytes that wait to be sent.
     pub(super) fn bytes(&self) -> usize {
-        self.parcels.iter().map(|parcel| parcel.bytes.len() - parcel.sent).sum()
+        self.bytes
     }
 
     pub(super) fn append(&mut self, other: &mut Outbox) {
         self.parcels.append(&mut other.parcels);
+        self.bytes += std::mem::take(&mut other.bytes);
     }
 
     /// Sends until all is gone or the socket is full. Returns whether all is gone.
@@ -109,6 +115,7 @@ impl Outbox {
                 Ok(length) => {
                     parcel.file = None;
                     parcel.sent += length;
+                    self.bytes -= length;
                     if parcel.sent == parcel.bytes.len() {
                         self.parcels.pop_front();
                     }
@@ -141,9 +148,7 @@ impl Connection {
         };
         let mut outbox = Outbox::default();
         outbox.push_with_file(&ToWorker::Hello { protocol: PROTOCOL, role }, code.engine);
-        if let Some(base) = code.base {
-            outbox.push_with_file(&ToWorker::Base, base);
-        }
+        outbox.push_with_file(&ToWorker::Base, code.base);
         let greeted = tokio::time::timeout(READY_WITHIN, connection.greet(&mut outbox)).await;
         connection.layers = greeted.map_err(|_| ConnectionError::Late)??;
         check_layers(&connection.layers, &orders.plan.leave_out)?;

@@ -24,7 +24,8 @@ const CACHE_BYTES_MAX: u64 = 256 << 20;
 /// The engine, ready to be passed on.
 pub(super) struct EngineFiles {
     pub(super) run: Arc<OwnedFd>,
-    pub(super) init: Arc<OwnedFd>,
+    /// What builders start from, as attempts do from the base.
+    pub(super) start: Arc<OwnedFd>,
     pub(super) base_module: Arc<OwnedFd>,
     pub(super) base: Arc<Base>,
     /// What images are made for.
@@ -40,7 +41,7 @@ pub(super) fn prepare(cache_dir: Option<&Path>) -> Result<EngineFiles, StartErro
     })?;
     Ok(EngineFiles {
         run: sealed("sublet-engine", &code.run)?,
-        init: sealed("sublet-engine-init", &code.init)?,
+        start: sealed("sublet-engine-start", &code.start)?,
         base_module: sealed("sublet-engine-base", &code.base.module)?,
         hash: code.base.engine_hash(),
         base: Arc::new(code.base),
@@ -102,14 +103,14 @@ fn read(path: &Path) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn unpack_engine([run, init, pages, module, memory]: [&[u8]; 5]) -> Option<EngineCode> {
+fn unpack_engine([run, start, pages, module, memory]: [&[u8]; 5]) -> Option<EngineCode> {
     let memory_pages = u32::from_le_bytes(pages.try_into().ok()?);
-    let (module, memory) = (Bytes::copy_from_slice(module), Bytes::copy_from_slice(memory));
-    Some(EngineCode { run: run.to_vec(), init: init.to_vec(), base: Base { memory, memory_pages, module } })
+    let [start, module, memory] = [start, module, memory].map(Bytes::copy_from_slice);
+    Some(EngineCode { run: run.to_vec(), start, base: Base { memory, memory_pages, module } })
 }
 
 fn pack_engine(code: &EngineCode) -> Vec<u8> {
-    pack(&[&code.run, &code.init, &code.base.memory_pages.to_le_bytes(), &code.base.module, &code.base.memory])
+    pack(&[&code.run, &code.start, &code.base.memory_pages.to_le_bytes(), &code.base.module, &code.base.memory])
 }
 
 /// The content's hash, then each part behind its length.
@@ -155,7 +156,7 @@ mod tests {
     #[test]
     fn a_kept_engine_with_one_byte_changed_is_not_used() {
         let base = Base { memory: vec![3; 20].into(), memory_pages: 7, module: vec![4; 30].into() };
-        let code = EngineCode { run: vec![1; 100], init: vec![2; 50], base };
+        let code = EngineCode { run: vec![1; 100], start: vec![2; 50].into(), base };
         let bytes = pack_engine(&code);
         assert_eq!(unpack(&bytes).and_then(unpack_engine).unwrap(), code);
         for index in 0..bytes.len() {

@@ -53,12 +53,7 @@ impl Launcher {
 
     /// A locked process, ready for its first message.
     pub(super) async fn launch(&self, role: Role) -> Result<Connection, ConnectionError> {
-        let files = &self.engine;
-        let engine = match role {
-            Role::Runner { .. } => &files.run,
-            Role::Builder => &files.init,
-        };
-        self.launch_on(Arc::clone(engine), role).await
+        self.launch_on(Arc::clone(&self.engine.run), role).await
     }
 
     /// A process that runs one attempt and counts its instructions.
@@ -76,11 +71,11 @@ impl Launcher {
 
     async fn launch_on(&self, engine: Arc<OwnedFd>, role: Role) -> Result<Connection, ConnectionError> {
         let (base, memory_bytes) = match role {
-            Role::Runner { .. } => (Some(Arc::clone(&self.engine.base_module)), self.worker_memory_bytes),
+            Role::Runner { .. } => (&self.engine.base_module, self.worker_memory_bytes),
             // The most that any function may have; the builder lowers it when it sees the package.
-            Role::Builder => (None, builder_ceiling_bytes(limit::MEMORY_MAX)),
+            Role::Builder => (&self.engine.start, builder_ceiling_bytes(limit::MEMORY_MAX)),
         };
-        let code = Code { engine, base };
+        let code = Code { engine, base: Arc::clone(base) };
         let keep = vec![libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO, SOCKET];
         let mut plan = Plan::strict(memory_bytes, keep);
         plan.parent = Some(std::process::id());

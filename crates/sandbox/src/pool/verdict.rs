@@ -55,6 +55,7 @@ pub(super) fn report(done: Done, known: Known, elapsed: Duration) -> Result<Repo
         usage,
         fetches: Vec::new(),
         crash: (done.outcome == Outcome::Crashed).then_some(Crash::Trap),
+        worker: None,
     })
 }
 
@@ -69,8 +70,16 @@ pub(super) fn lost(outcome: Outcome, failure: Failure, crash: Crash, known: Know
         bytes_out: 0,
         ..Usage::default()
     };
-    let crash = (outcome == Outcome::Crashed).then_some(crash);
-    Report { outcome, result: None, failure: Some(failure), log: Bytes::new(), usage, fetches: Vec::new(), crash }
+    Report {
+        outcome,
+        result: None,
+        failure: Some(failure),
+        log: Bytes::new(),
+        usage,
+        fetches: Vec::new(),
+        crash: (outcome == Outcome::Crashed).then_some(crash),
+        worker: None,
+    }
 }
 
 /// JavaScript strings may hold half a character; a log does not.

@@ -16,8 +16,8 @@ use super::connection::{Connection, ConnectionError, Outbox};
 use super::images::SealedImage;
 use super::outcall;
 use super::verdict::{self, Known};
-use crate::egress::Egress;
-use crate::wire::{Done, FROM_WORKER_BYTES_MAX, FromWorker, RunOrder, ToWorker, WireError};
+use crate::egress::{CALLS_MAX, Egress};
+use crate::wire::{Done, FROM_WORKER_BYTES_MAX, FromWorker, RunOrder, TO_WORKER_BYTES_MAX, ToWorker, WireError};
 use crate::{Crash, Limits, Report, Unavailable, ending};
 
 /// How often a busy worker is looked at.
@@ -28,8 +28,8 @@ const OVERDUE_AFTER: Duration = Duration::from_secs(1);
 const SILENT_AFTER: Duration = Duration::from_secs(2);
 /// Resident memory beyond a worker's ceiling: what it shares with others (engine, images) counts too.
 const RESIDENT_SLACK_BYTES: u64 = 512 << 20;
-/// Calls of one attempt at once that the pool starts a task for; an honest worker's guest cannot ask for more in all.
-const CALLS_AT_ONCE_MAX: usize = 1_000;
+/// Bytes that may wait for a worker to read them before answers to its attempts' calls wait too.
+const UNREAD_BYTES_MAX: usize = 1 << 20;
 /// Reads of one worker's socket in a row, before others get their turn and the worker is looked at.
 const READS_PER_TURN: usize = 16;
 /// Images that one worker keeps loaded.
@@ -56,6 +56,8 @@ pub(super) struct Worker {
     busy: AtomicUsize,
     state: Mutex<State>,
     outbox_filled: Notify,
+    /// Little of what was sent is unread.
+    has_read: Notify,
     ended_by_us: Notify,
 }
 
@@ -69,6 +71,8 @@ struct State {
     loaded: HashMap<u64, u64>,
     clock: u64,
     outbox: Outbox,
+    /// Bytes that have left the outbox and wait for the worker to read.
+    unsent: usize,
 }
 
 struct InFlight {
@@ -77,7 +81,16 @@ struct InFlight {
     known: Known,
     sent: Instant,
     egress: Option<Arc<dyn Egress>>,
+    /// Those under way, and the number of the last one.
     calls: HashMap<u32, JoinHandle<()>>,
+    last_call: u32,
+}
+
+/// However it ends.
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.abort_calls();
+    }
 }
 
 /// An attempt on its way. Dropping it before the answer cancels the attempt.
@@ -119,8 +132,10 @@ impl Worker {
                 loaded: HashMap::new(),
                 clock: 0,
                 outbox: Outbox::default(),
+                unsent: 0,
             }),
             outbox_filled: Notify::new(),
+            has_read: Notify::new(),
             ended_by_us: Notify::new(),
         })
     }
@@ -177,6 +192,7 @@ impl Worker {
             sent: Instant::now(),
             egress: job.egress.clone(),
             calls: HashMap::new(),
+            last_call: 0,
         };
         state.in_flight.insert(attempt, in_flight);
         self.busy.store(state.in_flight.len(), Ordering::Relaxed);
@@ -221,8 +237,9 @@ impl Worker {
         let mut silence = Silence { heard: Instant::now(), pinged: None, unanswered: 0 };
         let ended = async {
             loop {
-                outbox.append(&mut self.lock().outbox);
+                let waiting = self.collect(&mut outbox);
                 connection.send_some(&mut outbox)?;
+                self.note_sent(waiting, outbox.bytes())?;
                 tokio::select! {
                     () = self.outbox_filled.notified() => {}
                     ready = connection.socket.readable() => {
@@ -250,6 +267,28 @@ impl Worker {
         };
         let ended: Result<(), ConnectionError> = ended.await;
         ended.err()
+    }
+
+    /// Takes over what is to be sent. Answers how many bytes that are by now.
+    fn collect(&self, outbox: &mut Outbox) -> usize {
+        let mut state = self.lock();
+        outbox.append(&mut state.outbox);
+        state.unsent = outbox.bytes();
+        state.unsent
+    }
+
+    /// Errors: the worker leaves more unread than an honest one is ever sent.
+    fn note_sent(&self, before: usize, left: usize) -> Result<(), ConnectionError> {
+        if left < before {
+            self.lock().unsent = left;
+            if left <= UNREAD_BYTES_MAX {
+                self.has_read.notify_waiters();
+            }
+        }
+        if left > unread_bytes_max(self.slots) {
+            return Err(ConnectionError::Overstepped("it does not read what it is sent"));
+        }
+        Ok(())
     }
 
     fn hear(self: &Arc<Worker>, message: FromWorker, silence: &mut Silence) -> Result<(), ConnectionError> {
@@ -290,27 +329,48 @@ impl Worker {
     fn call_out(self: &Arc<Worker>, attempt: u64, call: u32, head: Bytes, body: Bytes) -> Result<(), ConnectionError> {
         let mut state = self.lock();
         let in_flight = state.in_flight.get_mut(&attempt).ok_or(WireError::Invalid("attempt"))?;
+        // An honest worker counts them from 1, and lets its guest have no more.
+        if call <= in_flight.last_call || call > CALLS_MAX {
+            return Err(WireError::Invalid("call").into());
+        }
+        in_flight.last_call = call;
         if in_flight.answer.is_none() {
             return Ok(());
         }
         in_flight.calls.retain(|_, task| !task.is_finished());
-        if in_flight.calls.len() >= CALLS_AT_ONCE_MAX || in_flight.calls.contains_key(&call) {
-            return Err(WireError::Invalid("call").into());
-        }
         let task = outcall::run(Arc::clone(self), attempt, call, in_flight.egress.clone(), head, body);
         in_flight.calls.insert(call, tokio::spawn(task));
         Ok(())
     }
 
-    /// Hands a message to an attempt, unless it has ended.
-    pub(super) fn tell(&self, attempt: u64, message: Bytes) {
+    /// Hands a message to an attempt, once the worker has read enough of what it was sent before. `false`: the attempt has
+    /// ended.
+    pub(super) async fn tell(&self, attempt: u64, message: Bytes) -> bool {
+        let mut has_read = std::pin::pin!(self.has_read.notified());
+        loop {
+            // Before the look, so that what is read right after it is not missed.
+            has_read.as_mut().enable();
+            if let Some(is_told) = self.try_tell(attempt, &message) {
+                return is_told;
+            }
+            has_read.as_mut().await;
+            has_read.set(self.has_read.notified());
+        }
+    }
+
+    /// `None`: there is enough to read already.
+    fn try_tell(&self, attempt: u64, message: &Bytes) -> Option<bool> {
         let mut state = self.lock();
         if state.is_gone || !state.in_flight.contains_key(&attempt) {
-            return;
+            return Some(false);
         }
-        state.outbox.push(&ToWorker::Message { attempt, message });
+        if state.unsent + state.outbox.bytes() > UNREAD_BYTES_MAX {
+            return None;
+        }
+        state.outbox.push(&ToWorker::Message { attempt, message: message.clone() });
         drop(state);
         self.outbox_filled.notify_one();
+        Some(true)
     }
 
     fn settle(&self, done: Done) -> Result<(), ConnectionError> {
@@ -320,6 +380,7 @@ impl Worker {
         let (known, sent) = (in_flight.known, in_flight.sent);
         // A report that does not hold leaves the attempt in flight: it ends with the worker.
         let mut report = verdict::report(done, known, sent.elapsed())?;
+        report.worker = Some(self.pid);
         let answer = state.in_flight.remove(&attempt).and_then(|mut in_flight| {
             in_flight.hang_up(&mut report);
             in_flight.answer.take()
@@ -382,6 +443,7 @@ impl Worker {
                 (Outcome::Crashed, ending::crashed())
             };
             let mut report = verdict::lost(outcome, failure, crash, lost.known, now - lost.sent);
+            report.worker = Some(self.pid);
             lost.hang_up(&mut report);
             if let Some(answer) = lost.answer.take() {
                 let _ = answer.send(Ok(report));
@@ -389,6 +451,11 @@ impl Worker {
         }
         count
     }
+}
+
+/// What an honest worker may have left unread at most: an order for each of its slots, with what goes along, and messages.
+fn unread_bytes_max(slots: usize) -> usize {
+    slots.saturating_add(1).saturating_mul(TO_WORKER_BYTES_MAX).saturating_add(UNREAD_BYTES_MAX)
 }
 
 impl State {
@@ -438,3 +505,6 @@ struct Silence {
     /// Pings that were sent and have had no pong.
     unanswered: u32,
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,8 +11,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use sublet_model::limit;
 
-use super::compile::{compiler, engine_hash};
-use super::config::WASM_PAGE_BYTES;
+use super::compile::{compiler, engine_hash, memory_pages_max};
 use super::host::GuestClock;
 use super::seal::data_module;
 use super::{Initializer, WasmError};
@@ -36,13 +35,6 @@ pub struct Base {
 }
 
 impl Base {
-    /// # Safety
-    /// `init_code` must be [`super::EngineCode::init`] as made by our server: it is run as machine code.
-    pub unsafe fn make(init_code: &[u8]) -> Result<Base, WasmError> {
-        // SAFETY: the caller vouches for the bytes.
-        Base::of(&unsafe { Initializer::new(init_code) }?)
-    }
-
     pub fn of(initializer: &Initializer) -> Result<Base, WasmError> {
         let request = BuildRequest {
             files: vec![SourceFile { path: "index.mjs".into(), content: Bytes::from_static(PACKAGE.as_bytes()) }],
@@ -57,10 +49,8 @@ impl Base {
             .prepare()?
             .evaluate_at(&request, GuestClock::Stands(NOW_MS))
             .map_err(|failure| WasmError::Runtime(format!("the base image: {}", failure.error_message)))?;
-        // A function may have less: the attempt's own limit sees to that.
-        let pages_max = usize::try_from(limit::MEMORY_MAX).unwrap_or(usize::MAX) / WASM_PAGE_BYTES;
-        let pages_max = u32::try_from(pages_max).unwrap_or(u32::MAX);
-        let module = compiler()?.precompile_module(&data_module(&raw.memory, raw.memory_pages, pages_max))?;
+        let module = data_module(&raw.memory, raw.memory_pages, memory_pages_max());
+        let module = compiler()?.precompile_module(&module)?;
         Ok(Base { memory: raw.memory, memory_pages: raw.memory_pages, module: module.into() })
     }
 

@@ -1,32 +1,38 @@
 //! From the committed engine artifact to machine code.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::hash::{Hash, Hasher};
+use std::io::Write as _;
 use std::sync::OnceLock;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
+use sublet_model::limit;
 use wasm_encoder::{Module, RawSection, SectionId};
 use wasmparser::{Parser, Payload};
 use wasmtime::Engine;
 
 use super::WasmError;
 use super::base::Base;
-use super::config;
+use super::config::{self, WASM_PAGE_BYTES};
 use super::count::counted;
+use super::initializer::{Initializer, Prelude};
 use super::prelude::PRELUDE;
+use super::seal::data_module;
 
 /// Made by `cargo xtask engine` from engines/quickjs.
 pub(super) const ARTIFACT: &[u8] = include_bytes!("../../../../engines/quickjs/quickjs.wasm");
 /// Raised when this module reads or makes images in another way without the artifact or the prelude changing.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Serialized wasmtime modules; only the server may make them, and whoever loads them trusts the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineCode {
-    /// Imports its memory, writes nothing to it on instantiation: attempts run on this one.
+    /// Imports its memory and writes nothing to it on instantiation.
     pub run: Vec<u8>,
-    /// Fills its memory on instantiation: packages are evaluated on this one.
-    pub init: Vec<u8>,
+    /// A module without code: the memory of an engine that has evaluated the prelude. Packages are evaluated on this one.
+    pub start: Bytes,
     /// What functions' images are told apart from.
     pub base: Base,
 }
@@ -52,15 +58,39 @@ pub fn engine_hash() -> &'static str {
     })
 }
 
-/// Compiles both variants of the engine and makes the base image with it (the one time that the server runs any of it,
-/// on a package of ours); takes seconds of CPU, so keep the result under [`engine_hash`].
+/// Compiles the engine, evaluates the prelude and makes the base image (the one time that the server runs any of it, on
+/// code of ours); takes seconds of CPU, so keep the result under [`engine_hash`].
 pub fn compile_engine() -> Result<EngineCode, WasmError> {
+    compile_engine_with(PRELUDE)
+}
+
+/// With another prelude than the product's: what a benchmark compares it with.
+pub fn compile_engine_with(prelude: &'static str) -> Result<EngineCode, WasmError> {
     let engine = compiler()?;
     let run = engine.precompile_module(&run_variant(ARTIFACT)?)?;
-    let init = engine.precompile_module(ARTIFACT)?;
+    // Fills its memory on instantiation, unlike the other.
+    let init_code = engine.precompile_module(ARTIFACT)?;
     // SAFETY: compiled just above.
-    let base = unsafe { Base::make(&init) }?;
-    Ok(EngineCode { run, init, base })
+    let (memory, pages) = unsafe { Prelude { init_code: &init_code, text: prelude }.evaluate() }?;
+    let start: Bytes = engine.precompile_module(&data_module(&memory, pages, memory_pages_max()))?.into();
+    // SAFETY: as above, and nobody else has the file.
+    let initializer = unsafe { Initializer::new(&run, memory_file(&start)?) }?;
+    let base = Base::of(&initializer)?;
+    Ok(EngineCode { run, start, base })
+}
+
+/// A function may have less: the attempt's own limit sees to that.
+pub(super) fn memory_pages_max() -> u32 {
+    let pages = usize::try_from(limit::MEMORY_MAX).unwrap_or(usize::MAX) / WASM_PAGE_BYTES;
+    u32::try_from(pages).unwrap_or(u32::MAX)
+}
+
+fn memory_file(bytes: &[u8]) -> Result<File, WasmError> {
+    let failed = |error: std::io::Error| WasmError::Runtime(format!("a memory file: {error}"));
+    let file = rustix::fs::memfd_create("sublet-start", rustix::fs::MemfdFlags::CLOEXEC);
+    let mut file = File::from(file.map_err(|errno| failed(errno.into()))?);
+    file.write_all(bytes).map_err(failed)?;
+    Ok(file)
 }
 
 /// [`EngineCode::run`] as attempts run on it whose instructions are counted; takes seconds of CPU as well.

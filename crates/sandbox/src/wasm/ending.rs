@@ -71,7 +71,7 @@ fn is_out_of_memory(failure: &Failure) -> bool {
 
 /// Message and stack within their maximum.
 fn bounded(mut failure: Failure) -> Failure {
-    cut(&mut failure.error_type, 256);
+    cut(&mut failure.error_type, limit::ERROR_TYPE_BYTES_MAX);
     cut(&mut failure.error_message, limit::ERROR_TEXT_BYTES_MAX);
     let mut room = limit::ERROR_TEXT_BYTES_MAX;
     failure.stack_trace.retain(|frame| {

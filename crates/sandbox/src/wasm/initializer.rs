@@ -1,5 +1,7 @@
-//! Builder process: runs a package's top level once and reads the memory it left.
+//! Builder process: runs a package's top level once and reads the memory it left. It starts where the server left off when it
+//! evaluated the prelude.
 
+use std::fs::File;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
@@ -7,14 +9,13 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use sublet_model::clock::{Clock, SystemClock};
 use sublet_model::{Outcome, limit};
-use wasmtime::{AsContextMut, Engine, Global, Instance, Linker, Memory, MemoryType, Module, Store};
+use wasmtime::{AsContextMut, Engine, Global, Instance, InstancePre, Linker, Memory, MemoryType, Module, Store};
 
 use super::compile::shape;
 use super::config::{self, IMAGE_BYTES_MAX, WASM_PAGE_BYTES};
 use super::ending::{Ending, classify};
 use super::host::{self, Allowance, Files, GuestClock, Host, Phase, imports};
 use super::package;
-use super::prelude::PRELUDE;
 use super::{RawSnapshot, WasmError};
 use crate::{BuildRequest, Failure};
 
@@ -25,59 +26,105 @@ const NO_RESULT_BYTES_MAX: usize = 1024;
 /// Where the clock stands while the prelude is evaluated, so that every engine does so alike: 1970.
 const PRELUDE_MS: i64 = 0;
 
+/// Evaluates the prelude, once per engine and in the server, for it is our own code: the memory that it leaves is what every
+/// builder starts from.
+pub(super) struct Prelude<'a> {
+    /// The engine that fills its memory.
+    pub(super) init_code: &'a [u8],
+    pub(super) text: &'static str,
+}
+
+impl Prelude<'_> {
+    /// Linear memory from address 0, trailing zeros trimmed, and its size in pages.
+    ///
+    /// # Safety
+    /// `init_code` must be machine code that this process compiled.
+    pub(super) unsafe fn evaluate(&self) -> Result<(Bytes, u32), WasmError> {
+        let engine = Engine::new(&config::building())?;
+        // SAFETY: the caller vouches for the bytes.
+        let module = unsafe { Module::deserialize(&engine, self.init_code)? };
+        let (linker, shape, mut store) = (host::linker(&engine)?, shape()?, store(&engine));
+        let memory = at_once(async {
+            let memory = Memory::new_async(&mut store, MemoryType::new(shape.memory_pages_min, None)).await?;
+            store.data_mut().memory = Some(memory);
+            let imports = imports(&linker, &mut store, &module, memory)?;
+            let instance = Instance::new_async(&mut store, &module, &imports).await?;
+            let start = instance.get_typed_func::<(), i32>(&mut store, "sublet_start")?;
+            let prelude = instance.get_typed_func::<u32, i32>(&mut store, "sublet_prelude")?;
+            if start.call_async(&mut store, ()).await? != 0 {
+                return Err(wasmtime::Error::msg("the engine did not start"));
+            }
+            store.data_mut().set_input(vec![Bytes::from_static(self.text.as_bytes())]);
+            if prelude.call_async(&mut store, u32::try_from(self.text.len())?).await? != 0 {
+                let told = store.data_mut().finish.take();
+                return Err(wasmtime::Error::msg(format!("the prelude did not start: {told:?}")));
+            }
+            Ok(memory)
+        })?;
+        let pages = u32::try_from(memory.size(&store)).unwrap_or(u32::MAX);
+        Ok((content(memory.data_mut(&mut store), shape.stack_pointer), pages))
+    }
+}
+
+/// One without ticks, before anything of a tenant is there: what bounds it is the process.
+fn store(engine: &Engine) -> Store<Host> {
+    let allowance = Allowance {
+        wall: limit::BUILD_TIMEOUT,
+        memory_bytes: limit::MEMORY_MAX,
+        result_bytes: NO_RESULT_BYTES_MAX,
+        log_bytes: limit::LOG_BYTES_MAX,
+    };
+    let host = Host::new(&allowance, GuestClock::Stands(PRELUDE_MS), Phase::Build);
+    let mut store = Store::new(engine, host);
+    store.limiter(|host| host);
+    // Nobody ticks the epoch here.
+    store.set_epoch_deadline(u64::MAX / 2);
+    store
+}
+
+/// What is in a memory while no call is under way: then all of the stack, which lies at the bottom, is dead, and none of it
+/// is to be in an image.
+fn content(memory: &mut [u8], stack_pointer: u32) -> Bytes {
+    if let Some(stack) = memory.get_mut(..stack_pointer as usize) {
+        stack.fill(0);
+    }
+    let length = memory.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    Bytes::copy_from_slice(&memory[..length])
+}
+
 /// The engine ready to evaluate packages.
 pub struct Initializer {
     engine: Engine,
     module: Module,
     linker: Linker<Host>,
+    /// Memory with the prelude in it.
+    start: InstancePre<Host>,
     stack_pointer: u32,
-    memory_pages_min: u32,
-    prelude: &'static str,
 }
 
 impl Initializer {
     /// # Safety
-    /// `init_code` must be [`super::EngineCode::init`] as made by our server: it is run as machine code.
-    pub unsafe fn new(init_code: &[u8]) -> Result<Initializer, WasmError> {
+    /// `run_code` and `start` must be [`super::EngineCode`]'s as made by our server, the one is run as machine code; `start` must
+    /// be sealed against writing.
+    pub unsafe fn new(run_code: &[u8], start: File) -> Result<Initializer, WasmError> {
         let engine = Engine::new(&config::building())?;
         // SAFETY: the caller vouches for the bytes.
-        let module = unsafe { Module::deserialize(&engine, init_code)? };
+        let module = unsafe { Module::deserialize(&engine, run_code)? };
+        // SAFETY: the caller vouches for the bytes, and that they stay as they are.
+        let start = unsafe { Module::deserialize_open_file(&engine, start)? };
+        let start = Linker::new(&engine).instantiate_pre(&start)?;
         let linker = host::linker(&engine)?;
-        let shape = shape()?;
-        Ok(Initializer {
-            engine,
-            module,
-            linker,
-            stack_pointer: shape.stack_pointer,
-            memory_pages_min: shape.memory_pages_min,
-            prelude: PRELUDE,
-        })
+        Ok(Initializer { engine, module, linker, start, stack_pointer: shape()?.stack_pointer })
     }
 
     pub(super) fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// With another prelude than the product's: what a benchmark compares it with.
-    pub fn with_prelude(self, prelude: &'static str) -> Initializer {
-        Initializer { prelude, ..self }
-    }
-
-    /// An engine that has evaluated the prelude: the part of a build that needs no package.
+    /// An engine with the prelude in it: the part of a build that needs no package.
     pub fn prepare(&self) -> Result<Prepared<'_>, WasmError> {
-        // Before anything of a tenant is here: what bounds it is the process.
-        let allowance = Allowance {
-            wall: limit::BUILD_TIMEOUT,
-            memory_bytes: limit::MEMORY_MAX,
-            result_bytes: NO_RESULT_BYTES_MAX,
-            log_bytes: limit::LOG_BYTES_MAX,
-        };
-        let host = Host::new(&allowance, GuestClock::Stands(PRELUDE_MS), Phase::Build);
-        let mut store = Store::new(&self.engine, host);
-        store.limiter(|host| host);
-        // Nobody ticks the epoch here.
-        store.set_epoch_deadline(u64::MAX / 2);
-        let guest = at_once(self.start(&mut store))?;
+        let mut store = store(&self.engine);
+        let guest = at_once(self.instantiate(&mut store))?;
         Ok(Prepared { initializer: self, store, guest })
     }
 
@@ -87,26 +134,16 @@ impl Initializer {
         prepared.evaluate(request)
     }
 
-    /// Instance and prelude.
-    async fn start(&self, store: &mut Store<Host>) -> wasmtime::Result<Guest> {
-        let memory = Memory::new_async(&mut *store, MemoryType::new(self.memory_pages_min, None)).await?;
+    async fn instantiate(&self, store: &mut Store<Host>) -> wasmtime::Result<Guest> {
+        let start = self.start.instantiate_async(&mut *store).await?;
+        let memory =
+            start.get_memory(&mut *store, "memory").ok_or_else(|| wasmtime::Error::msg("a start without memory"))?;
         store.data_mut().memory = Some(memory);
         let imports = imports(&self.linker, store, &self.module, memory)?;
         let instance = Instance::new_async(&mut *store, &self.module, &imports).await?;
-        let start = instance.get_typed_func::<(), i32>(&mut *store, "sublet_start")?;
-        let prelude = instance.get_typed_func::<u32, i32>(&mut *store, "sublet_prelude")?;
         let stack_pointer = instance
             .get_global(&mut *store, "__stack_pointer")
             .ok_or_else(|| wasmtime::Error::msg("no stack pointer"))?;
-
-        if start.call_async(&mut *store, ()).await? != 0 {
-            return Err(wasmtime::Error::msg("the engine did not start"));
-        }
-        store.data_mut().set_input(vec![Bytes::from_static(self.prelude.as_bytes())]);
-        if prelude.call_async(&mut *store, u32::try_from(self.prelude.len())?).await? != 0 {
-            let told = store.data_mut().finish.take();
-            return Err(wasmtime::Error::msg(format!("the prelude did not start: {told:?}")));
-        }
         Ok(Guest { memory, instance, stack_pointer })
     }
 }
@@ -173,12 +210,8 @@ impl Prepared<'_> {
         let memory = self.guest.memory;
         let memory_pages = u32::try_from(memory.size(&self.store)).unwrap_or(u32::MAX);
         let memory_pages_max = u32::try_from(allowance.memory_bytes as usize / WASM_PAGE_BYTES).unwrap_or(u32::MAX);
-        let bytes = memory.data_mut(self.store.as_context_mut());
-        // No call is under way, so all of the stack, which lies at the bottom, is dead: leave none of it in the image.
-        if let Some(stack) = bytes.get_mut(..self.initializer.stack_pointer as usize) {
-            stack.fill(0);
-        }
-        let length = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        let memory = content(memory.data_mut(self.store.as_context_mut()), self.initializer.stack_pointer);
+        let length = memory.len();
         if length > IMAGE_BYTES_MAX {
             return Err(Failure {
                 error_type: "Runtime.ImageTooLarge".into(),
@@ -188,7 +221,6 @@ impl Prepared<'_> {
                 stack_trace: Vec::new(),
             });
         }
-        let memory = Bytes::copy_from_slice(&bytes[..length]);
         Ok(RawSnapshot { memory, memory_pages, memory_pages_max, stack_pointer, log })
     }
 }

@@ -35,7 +35,7 @@ mod snapshot;
 mod wasi;
 
 pub use base::Base;
-pub use compile::{EngineCode, compile_counting_engine, compile_engine, engine_hash};
+pub use compile::{EngineCode, compile_counting_engine, compile_engine, compile_engine_with, engine_hash};
 pub use error::WasmError;
 pub(crate) use host::Outgoing;
 pub use initializer::{Initializer, Prepared};

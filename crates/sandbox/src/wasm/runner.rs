@@ -1,5 +1,6 @@
 //! Worker process: attempts as fibers that yield at every epoch tick.
 
+use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
@@ -29,7 +30,7 @@ pub(super) const FIRST_TICKS: u64 = 2;
 pub(super) const NEXT_TICKS: u64 = 1;
 
 /// One attempt's input.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Task {
     /// JSON text: the handler's first argument.
     pub event: Bytes,
@@ -42,6 +43,13 @@ pub struct Task {
     pub seed: u64,
     /// The wall clock at the start, in milliseconds since 1970; the attempt's clock runs on from there.
     pub now_ms: i64,
+}
+
+/// Without the tenant's data: the environment holds opened secrets.
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("limits", &self.limits).field("now_ms", &self.now_ms).finish_non_exhaustive()
+    }
 }
 
 /// The worker's engine with room for a fixed number of attempts at once.
@@ -284,4 +292,26 @@ async fn call(shared: &Shared, image: &Snapshot, store: &mut Store<Host>, task: 
     let environment = u32::try_from(task.environment_json.len())?;
     store.data_mut().set_input(vec![task.event, task.context_json, task.environment_json]);
     attempt.call_async(&mut *store, (event, context, environment, task.seed as i64)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_debug_text_of_a_task_tells_nothing_of_the_tenants() {
+        let secret = || Bytes::from_static(b"s3cret");
+        let (wall, cpu) = (Duration::from_secs(3), Duration::from_secs(1));
+        let task = Task {
+            event: secret(),
+            context_json: secret(),
+            environment_json: secret(),
+            limits: Limits { wall, cpu, memory_bytes: 1, result_bytes: 2, log_bytes: 3 },
+            seed: 1,
+            now_ms: 0,
+        };
+        assert!(!format!("{task:?}").contains("s3cret"), "{task:?}");
+    }
 }

@@ -6,8 +6,7 @@ use sublet_model::limit;
 use super::codec::{Reader, WireError, Writer};
 use crate::Failure;
 
-/// Bytes of a failure's type, and how many frames of a stack are kept.
-const ERROR_TYPE_BYTES_MAX: usize = 256;
+/// How many frames of a stack are kept.
 const STACK_FRAMES_MAX: usize = 64;
 
 pub(super) fn write_failure(to: &mut Writer<'_>, failure: &Failure) {
@@ -20,7 +19,7 @@ pub(super) fn write_failure(to: &mut Writer<'_>, failure: &Failure) {
 }
 
 pub(super) fn read_failure(from: &mut Reader) -> Result<Failure, WireError> {
-    let error_type = from.text("error type", ERROR_TYPE_BYTES_MAX)?;
+    let error_type = from.text("error type", limit::ERROR_TYPE_BYTES_MAX)?;
     let error_message = from.text("error message", limit::ERROR_TEXT_BYTES_MAX)?;
     let mut stack_trace = Vec::new();
     for _ in 0..from.count("stack", STACK_FRAMES_MAX)? {
@@ -34,7 +33,7 @@ pub(super) fn read_failure(from: &mut Reader) -> Result<Failure, WireError> {
 
 /// Cuts a failure to what a frame carries; the tenant's own text decides how long it is.
 pub(crate) fn cut_failure(mut failure: Failure) -> Failure {
-    shorten(&mut failure.error_type, ERROR_TYPE_BYTES_MAX);
+    shorten(&mut failure.error_type, limit::ERROR_TYPE_BYTES_MAX);
     shorten(&mut failure.error_message, limit::ERROR_TEXT_BYTES_MAX);
     failure.stack_trace.truncate(STACK_FRAMES_MAX);
     let mut room = limit::ERROR_TEXT_BYTES_MAX;

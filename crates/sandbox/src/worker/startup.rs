@@ -132,11 +132,11 @@ fn start(
         return Err(Fault::Protocol("the server is of another version"));
     }
     let code = EngineCode::map(inlet.take_file()?)?;
+    let Some(second) = next_message(&mut inlet, socket, TO_WORKER_BYTES_MAX)? else { return Ok(()) };
+    let ToWorker::Base = second else { return Err(Fault::Protocol("no base")) };
+    let base = File::from(inlet.take_file()?);
     match role {
         Role::Runner { slots } => {
-            let Some(second) = next_message(&mut inlet, socket, TO_WORKER_BYTES_MAX)? else { return Ok(()) };
-            let ToWorker::Base = second else { return Err(Fault::Protocol("no base")) };
-            let base = File::from(inlet.take_file()?);
             // SAFETY: both came over the socket that our parent made, before any tenant's byte was here.
             let runner = unsafe { Runner::new(code.bytes(), base, slots) }?;
             drop(code);
@@ -153,7 +153,7 @@ fn start(
         }
         Role::Builder => {
             // SAFETY: as above.
-            let initializer = unsafe { Initializer::new(code.bytes()) }?;
+            let initializer = unsafe { Initializer::new(code.bytes(), base) }?;
             drop(code);
             let entered = begun.enter()?;
             let profile = Profile::worker().and(&[LOWER_CEILING]).on_refused(orders.on_refused);

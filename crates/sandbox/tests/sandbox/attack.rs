@@ -70,6 +70,21 @@ async fn attacks_on_the_wrapper_hold() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attacks_on_wrapper_layers_hold() {
+    all_hold(Group::Layer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attacks_by_modules_hold() {
+    all_hold(Group::Module).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attacks_on_cordons_hold() {
+    all_hold(Group::Cordon).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attacks_on_the_next_event_hold() {
     all_hold(Group::State).await;
 }

@@ -108,6 +108,28 @@ impl Egress for Gateway {
     }
 }
 
+/// After its head it sends a part that is longer than any may be, and then nothing more.
+struct Careless {
+    part: FetchPart,
+    ended: Arc<AtomicU32>,
+    end: Arc<Notify>,
+}
+
+#[async_trait]
+impl Egress for Careless {
+    async fn fetch(&self, request: FetchRequest, parts: mpsc::Sender<FetchPart>) {
+        let _under_way = UnderWay(self.ended.clone(), self.end.clone());
+        for part in [head(&request, 200), self.part.clone()] {
+            let _ = parts.send(part).await;
+        }
+        std::future::pending().await
+    }
+
+    fn records(&self) -> Vec<FetchRecord> {
+        Vec::new()
+    }
+}
+
 async fn function(pool: &Pool) -> Code {
     let source = include_str!("../wasm/js/fetch.mjs");
     let check = include_str!("../wasm/js/check.mjs");
@@ -132,4 +154,34 @@ async fn fetch_is_the_webs() {
     let told: Told = serde_json::from_value(result(&report)).unwrap();
     assert!(told.ran > 5, "only {} cases ran", told.ran);
     assert!(told.failures.is_empty(), "{}", told.failures.join("\n"));
+}
+
+#[tokio::test]
+async fn a_part_that_no_message_holds_ends_the_call_and_not_the_worker() {
+    const ASKS: &str = "export const handler = async () => {
+        try { return await (await fetch('http://gateway/')).text(); } catch (error) { return error.message; }
+    };";
+    let pool = pool().await;
+    let code = crate::support::function(&pool, ASKS).await;
+    let workers = pool.worker_pids();
+    let head = FetchHead {
+        status: 200,
+        status_text: String::new(),
+        url: String::new(),
+        redirected: false,
+        headers: vec![("x".into(), "\"".repeat(70_000))],
+    };
+    for (part, said) in [
+        (chunk(vec![b'x'; 200_000]), "fetch failed: a part of the answer is too long"),
+        (FetchPart::Head(head), "fetch failed: the answer's headers are too long"),
+    ] {
+        let (ended, end) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
+        let mut attempt = attempt(&code, "{}");
+        attempt.egress = Some(Arc::new(Careless { part, ended: ended.clone(), end: end.clone() }));
+        let report = pool.run(attempt).await.unwrap();
+        assert_eq!(result(&report), json!(said));
+        end.notified().await;
+        assert_eq!(ended.load(Ordering::SeqCst), 1);
+    }
+    assert_eq!(pool.worker_pids(), workers);
 }

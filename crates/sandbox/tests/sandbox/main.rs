@@ -5,6 +5,7 @@
 mod attack;
 mod attempts;
 mod cordons;
+mod counts;
 mod egress;
 mod fetch;
 mod hostile;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sublet_model::clock::{Clock, SystemClock};
+use sublet_model::limit::JSON_DEPTH_MAX;
 use sublet_model::{Outcome, TenantId};
 use sublet_sandbox::pool::{Pool, PoolConfig};
 use sublet_sandbox::{
@@ -156,6 +157,37 @@ async fn a_hostile_module_gets_an_outcome_and_nothing_more() {
     assert_eq!(result(&probe(&pool, &code, "state").await), json!(0));
 }
 
+/// A module that prints this and nothing else.
+fn printing(output: &str) -> Vec<u8> {
+    let module = format!(
+        r#"(module
+            (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (data (i32.const 64) "{output}")
+            (func (export "_start")
+                (i32.store (i32.const 0) (i32.const 64))
+                (i32.store (i32.const 4) (i32.const {}))
+                (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"#,
+        output.len()
+    );
+    wat::parse_str(module).unwrap()
+}
+
+#[tokio::test]
+async fn a_result_that_nests_too_deep_is_the_programs_own_failure_and_no_breach() {
+    let pool = pool().await;
+    let nested = |depth: usize| printing(&format!("{}{}", "[".repeat(depth), "]".repeat(depth)));
+    let most = module(&pool, nested(JSON_DEPTH_MAX)).await;
+    assert_eq!(pool.run(own(&most, "{}")).await.unwrap().outcome, Outcome::Succeeded);
+    let processes = pool.cordon_pids(OWNER);
+    let deeper = module(&pool, nested(JSON_DEPTH_MAX + 1)).await;
+    let report = pool.run(own(&deeper, "{}")).await.unwrap();
+    assert_eq!((report.outcome, kind(&report)), (Outcome::Failed, "Runtime.ResultTooDeep"), "{report:?}");
+    assert_eq!(message(&report), "standard output nests deeper than 64 levels of JSON");
+    assert_eq!(report.crash, None, "a program's own failure is nothing suspicious");
+    assert_eq!((pool.cordon_pids(OWNER), processes.len()), (processes, 1));
+}
+
 #[tokio::test]
 async fn a_loop_in_a_module_is_ended_by_its_limits_and_neighbours_do_not_notice() {
     let pool = pool().await;
@@ -303,6 +335,19 @@ async fn one_tenant_has_one_module_in_the_compilers_line() {
     assert!(first.is_ok());
     assert!(matches!(second, Err(BuildError::Unavailable(Unavailable::Full))), "{:?}", second.map(|_| ()));
     assert!(pool.compile(request(WORDS)).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_compilers_line_has_an_end() {
+    let pool = pool().await;
+    let tiny = wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "_start")))"#).unwrap();
+    let of = |tenant: i64| CompileRequest { tenant: TenantId::from_raw(tenant), ..request(tiny.clone()) };
+    let compiled = futures::future::join_all((1..=20).map(|tenant| pool.compile(of(tenant)))).await;
+    let is_full =
+        |compiled: &Result<Build, BuildError>| matches!(compiled, Err(BuildError::Unavailable(Unavailable::Full)));
+    let full = compiled.iter().filter(|compiled| is_full(compiled)).count();
+    assert_eq!((compiled.iter().filter(|compiled| compiled.is_ok()).count(), full), (17, 3));
+    assert!(pool.compile(of(20)).await.is_ok(), "there is room again");
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ async fn a_killed_worker_crashes_its_own_attempts_and_nobody_elses() {
         Either::Left((report, other)) => (report.unwrap(), other),
         Either::Right((report, one)) => (report.unwrap(), one),
     };
-    assert_eq!(crashed.outcome, Outcome::Crashed);
+    assert_eq!((crashed.outcome, crashed.worker), (Outcome::Crashed, Some(victim)));
     assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
     for _ in 0..20 {
         assert_eq!(run(&pool, &echo, "{}").await.outcome, Outcome::Succeeded);

@@ -52,10 +52,10 @@ fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
         let code = compile_engine().unwrap();
-        let base = memory_file(&code.base.module);
-        // SAFETY: all was made just above, and nobody else has the file.
+        let (start, base) = (memory_file(&code.start), memory_file(&code.base.module));
+        // SAFETY: all was made just above, and nobody else has the files.
         let (initializer, runner) =
-            unsafe { (Initializer::new(&code.init).unwrap(), Runner::new(&code.run, base, 64).unwrap()) };
+            unsafe { (Initializer::new(&code.run, start).unwrap(), Runner::new(&code.run, base, 64).unwrap()) };
         let ticker = Ticker::start(runner.epoch_handle(), Duration::from_millis(50));
         Engine { code, initializer, runner, _ticker: ticker }
     })
@@ -88,9 +88,8 @@ pub(crate) fn build(options: Options<'_>) -> Result<Built, Failure> {
 
 /// The base, made once more.
 pub(crate) fn another_base() -> (Base, &'static Base) {
-    let code = &engine().code;
-    // SAFETY: compiled in this process.
-    (unsafe { Base::make(&code.init) }.unwrap(), &code.base)
+    let engine = engine();
+    (Base::of(&engine.initializer).unwrap(), &engine.code.base)
 }
 
 fn memory_file(bytes: &[u8]) -> File {

@@ -70,7 +70,15 @@ async fn an_invoke_answers_with_the_result_or_how_it_ended() {
     let answer = api.post(path, json!({"n": 1})).await;
     assert_eq!(answer.headers["sublet-version"], "1");
     assert!(answer.headers["sublet-invocation"].to_str().unwrap().starts_with("inv_"));
-    assert_eq!(answer.expect(200)["echo"], json!({"n": 1}));
+    assert_eq!((answer.status, &answer.body["echo"]), (200, &json!({"n": 1})));
+
+    assert!(!answer.headers.contains_key("sublet-instructions"));
+    let counted = api.post(&format!("{path}?count=instructions"), json!({"n": 1})).await;
+    assert_eq!(counted.headers["sublet-instructions"], "4321");
+    let invocation = counted.headers["sublet-invocation"].to_str().unwrap();
+    let kept = api.get(&format!("/v1/tenants/acme/invocations/{invocation}")).await.expect(200);
+    assert_eq!(kept["attempts"][0]["usage"]["instructions"], 4321);
+    assert_eq!(api.post(&format!("{path}?count=words"), json!({})).await.expect(400)["field"], "count");
 
     let failed = api.post(path, json!({"do": "throw"})).await;
     let invocation = failed.headers["sublet-invocation"].to_str().unwrap().to_owned();

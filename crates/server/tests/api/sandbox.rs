@@ -101,6 +101,7 @@ impl Sandbox for Script {
             usage,
             fetches: attempt.egress.map(|egress| egress.records()).unwrap_or_default(),
             crash: None,
+            worker: None,
         })
     }
 

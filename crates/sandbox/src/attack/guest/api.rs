@@ -56,6 +56,16 @@ pub(super) const PROGRAMS: &[Program] = &[
     bounded("host-random-flood", "Asking the host for randomness for ever is ended", "for (;;) crypto.getRandomValues(new Uint8Array(65536));"),
     bounded("host-digest-flood", "Hashing for ever is ended", "const a = new Uint8Array(1 << 20); for (;;) await crypto.subtle.digest('SHA-512', a);"),
     bounded("host-url-flood", "Reading addresses of megabytes for ever is ended", "for (;;) { try { new URL('http://a/' + 'é'.repeat(2e5)); } catch {} }"),
+    bounded(
+        "host-url-encoding-flood",
+        "Hosts that take long to encode are refused at once, and asking for ever is ended",
+        "const label = String.fromCharCode(...Array.from({ length: 1000 }, (_, i) => 0x4e00 + i)), address = 'http://' + Array(349).fill(label).join('.'); for (;;) { try { new URL(address); } catch {} }",
+    ),
+    bounded(
+        "host-url-segments-flood",
+        "Paths of half a million parts are refused at once, and asking for ever is ended",
+        "const address = 'file:///' + 'a/'.repeat(5e5); for (;;) { try { new URL('x', address); } catch {} }",
+    ),
     bounded("host-decode-flood", "Decoding megabytes for ever is ended", "const a = new Uint8Array(4 << 20).fill(0x61); for (;;) new TextDecoder('utf-16le').decode(a);"),
     bounded("host-base64-flood", "Base 64 of megabytes for ever is ended", "const a = 'A'.repeat(4e6); for (;;) btoa(atob(a));"),
     bounded("clone-deep", "Cloning what nests a hundred thousand deep is an error", "let a = {}; for (let i = 0; i < 1e5; i++) a = { a }; structuredClone(a); for (;;);"),

@@ -2,6 +2,7 @@
 
 mod api;
 mod deploy;
+mod layer;
 mod memory;
 mod output;
 mod outside;
@@ -22,6 +23,7 @@ pub(super) fn programs() -> impl Iterator<Item = (Group, &'static Program)> {
         (Group::Time, time::PROGRAMS),
         (Group::Output, output::PROGRAMS),
         (Group::Wrapper, wrapper::PROGRAMS),
+        (Group::Layer, layer::PROGRAMS),
         (Group::State, state::PROGRAMS),
         (Group::Api, api::PROGRAMS),
         (Group::Outside, outside::PROGRAMS),

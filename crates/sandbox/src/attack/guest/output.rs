@@ -3,20 +3,9 @@
 use sublet_model::{Outcome, limit};
 
 use super::program::{Program, ends, fails, logs, returns};
+use crate::attack::verdict::is_cut;
 
 const MARSHAL: &[&str] = &["Runtime.MarshalError"];
-
-/// A log within its limits, with the mark of the cut.
-fn is_cut(log: &str) -> Result<(), String> {
-    let lines = log.lines().count();
-    if log.len() > limit::LOG_BYTES_MAX + 1024 || lines > limit::LOG_LINES_MAX + 1 {
-        return Err(format!("{} bytes in {lines} lines of log", log.len()));
-    }
-    match log.lines().last() {
-        Some("[log cut here: the limit is reached]") => Ok(()),
-        last => Err(format!("the log is not marked as cut, but ends with {last:?}")),
-    }
-}
 
 fn is_short(log: &str) -> Result<(), String> {
     if log.len() < limit::LOG_BYTES_MAX { Ok(()) } else { Err(format!("{} bytes of log", log.len())) }

@@ -5,13 +5,17 @@ use std::time::Duration;
 use sublet_model::Outcome;
 
 use crate::attack::range::{Ground, LIMITS, attempt, build_files, file};
-use crate::attack::verdict::{Seen, Spends, check_meter, plain, spent};
+use crate::attack::verdict::{Seen, Spends, check_meter, shown, told};
 use crate::{Attempt, BuildError, Code, Failure, Limits, Report, Sandbox, SourceFile};
+
+/// A layer of the operator's: its name and its files.
+pub(super) type Layer = (&'static str, &'static [(&'static str, &'static str)]);
 
 pub(in crate::attack) struct Program {
     pub(in crate::attack) name: &'static str,
     pub(in crate::attack) promise: &'static str,
     package: Package,
+    layers: &'static [Layer],
     end: End,
     spends: Spends,
     cpu: Duration,
@@ -39,10 +43,14 @@ enum End {
     Logs(&'static str, fn(&str) -> Result<(), String>),
     /// It ends in one of these outcomes, with one of these errors.
     Ends(&'static [Outcome], &'static [&'static str]),
+    /// It fails with this error and this message.
+    Says(&'static str, &'static str),
     /// The deploy is refused with one of these errors.
     Refused(&'static [&'static str]),
     /// Refused at the deploy with one of these errors, or deployed and then either returns or fails with one.
     Harmless(&'static [&'static str]),
+    /// Refused at the deploy with one of these errors, or deployed and then fails with one: it never returns.
+    Stopped(&'static [&'static str]),
 }
 
 const fn program(name: &'static str, promise: &'static str, package: Package, end: End) -> Program {
@@ -50,6 +58,7 @@ const fn program(name: &'static str, promise: &'static str, package: Package, en
         name,
         promise,
         package,
+        layers: &[],
         end,
         spends: Spends::Something,
         cpu: LIMITS.cpu,
@@ -156,6 +165,37 @@ pub(super) const fn package_harmless(
     program(name, promise, Package::Made(made), End::Harmless(errors))
 }
 
+/// A package whose handler must return this JSON text.
+pub(super) const fn package_returns(
+    name: &'static str,
+    promise: &'static str,
+    made: fn() -> Vec<SourceFile>,
+    result: &'static str,
+) -> Program {
+    program(name, promise, Package::Made(made), End::Returns(result))
+}
+
+/// A package that must be refused or fail, with one of these errors, whatever its handler would return.
+pub(super) const fn package_stopped(
+    name: &'static str,
+    promise: &'static str,
+    made: fn() -> Vec<SourceFile>,
+    errors: &'static [&'static str],
+) -> Program {
+    program(name, promise, Package::Made(made), End::Stopped(errors))
+}
+
+/// A module whose handler must fail with this error and this message.
+pub(super) const fn says(
+    name: &'static str,
+    promise: &'static str,
+    module: &'static str,
+    error: &'static str,
+    message: &'static str,
+) -> Program {
+    program(name, promise, Package::Module(module), End::Says(error, message))
+}
+
 impl Program {
     pub(super) const fn spending(self, spends: Spends) -> Program {
         Program { spends, ..self }
@@ -183,6 +223,11 @@ impl Program {
         }
     }
 
+    /// With layers of the operator's that its author does not name.
+    pub(super) const fn wrapped_by(self, layers: &'static [Layer]) -> Program {
+        Program { layers, ..self }
+    }
+
     pub(super) const fn before(self, victim: &'static str, result: &'static str) -> Program {
         Program { victim: Some((victim, result)), ..self }
     }
@@ -198,8 +243,16 @@ impl Program {
         }
     }
 
+    fn layer_files(&self) -> Vec<(String, Vec<SourceFile>)> {
+        let layers = self.layers.iter().map(|(name, texts)| {
+            let files = texts.iter().map(|(path, text)| file(*path, text.as_bytes().to_vec()));
+            ((*name).to_owned(), files.collect::<Vec<SourceFile>>())
+        });
+        layers.collect()
+    }
+
     pub(in crate::attack) async fn run(&self, ground: &Ground) -> Seen {
-        let code = match build_files(&ground.pool, self.files(), self.memory_bytes).await {
+        let code = match build_files(&ground.pool, self.files(), self.layer_files(), self.memory_bytes).await {
             Ok(code) => code,
             Err(BuildError::Rejected(failure)) => return self.judge_refusal(&failure),
             Err(BuildError::Unavailable(error)) => return Err(format!("no builder took it: {error}")),
@@ -210,7 +263,8 @@ impl Program {
         let victim = match self.victim {
             None => None,
             Some((source, result)) => {
-                match build_files(&ground.pool, vec![file("index.mjs", source)], LIMITS.memory_bytes).await {
+                let files = vec![file("index.mjs", source)];
+                match build_files(&ground.pool, files, Vec::new(), LIMITS.memory_bytes).await {
                     Ok(code) => Some((code, result)),
                     Err(error) => return Err(format!("the victim does not build: {error}")),
                 }
@@ -257,6 +311,14 @@ impl Program {
                 check(&String::from_utf8_lossy(&report.log))
             }
             End::Ends(outcomes, errors) => failed(outcomes, errors),
+            End::Says(error, message) => {
+                failed(&[Outcome::Failed], &[*error])?;
+                match &report.failure {
+                    Some(failure) if failure.error_message == *message => Ok(()),
+                    _ => Err(format!("it should say {message}")),
+                }
+            }
+            End::Stopped(errors) => failed(&[Outcome::Failed], errors),
             End::Harmless(_) if report.outcome == Outcome::Succeeded => Ok(()),
             End::Harmless(errors) => failed(&[Outcome::Failed, Outcome::TimedOut, Outcome::OutOfMemory], errors),
             End::Refused(_) => Err("it should not be deployable".to_owned()),
@@ -266,8 +328,10 @@ impl Program {
     fn judge_refusal(&self, failure: &Failure) -> Seen {
         let told = format!("refused: {}", shown(failure));
         match &self.end {
-            End::Refused(errors) | End::Harmless(errors) if errors.contains(&failure.error_type.as_str()) => Ok(told),
-            End::Refused(errors) | End::Harmless(errors) => {
+            End::Refused(errors) | End::Harmless(errors) | End::Stopped(errors) => {
+                if errors.contains(&failure.error_type.as_str()) {
+                    return Ok(told);
+                }
                 Err(format!("it should be refused by {} ({told})", errors.join(" or ")))
             }
             _ => Err(format!("it should be deployable ({told})")),
@@ -281,17 +345,4 @@ async fn look_after(ground: &Ground, code: &Code, result: &str) -> Result<(), St
         return Ok(());
     }
     Err(format!("the victim should return {result} ({})", told(&report)))
-}
-
-fn told(report: &Report) -> String {
-    let end = match (&report.result, &report.failure) {
-        (Some(result), _) => format!("{} {}", report.outcome, plain(&String::from_utf8_lossy(result))),
-        (None, Some(failure)) => format!("{} {}", report.outcome, shown(failure)),
-        (None, None) => report.outcome.to_string(),
-    };
-    format!("{end}; {}", spent(&report.usage))
-}
-
-fn shown(failure: &Failure) -> String {
-    plain(&format!("{}: {}", failure.error_type, failure.error_message))
 }

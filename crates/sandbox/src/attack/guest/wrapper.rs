@@ -8,7 +8,7 @@ use super::program::{Program, ends, fails, finds_nothing, logs, package_harmless
 use crate::SourceFile;
 use crate::attack::range::file;
 
-const ANY_ERROR: &[&str] = &[
+pub(super) const ANY_ERROR: &[&str] = &[
     "TypeError",
     "RangeError",
     "ReferenceError",
@@ -29,7 +29,7 @@ fn says_hello(log: &str) -> Result<(), String> {
 }
 
 /// Replaces every function that can be reached from the global object, at the top level, before the wrapper goes on.
-const SCORCHED: &str = "
+pub(super) const SCORCHED: &str = "
 const seen = new Set(), own = [Reflect.ownKeys, Reflect.getOwnPropertyDescriptor, Reflect.defineProperty, Reflect.getPrototypeOf];
 const [keys, descriptor, define, above] = own;
 const scorch = (value, depth) => {

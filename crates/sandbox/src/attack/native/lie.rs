@@ -12,6 +12,7 @@ use sublet_model::{Outcome, limit};
 
 use super::{Play, Played, crashed};
 use crate::Failure;
+use crate::egress::CALLS_MAX;
 use crate::wire::{Done, FromWorker, send_with_file};
 
 /// The socket's number in every worker.
@@ -74,6 +75,14 @@ pub(super) const LIES: &[Play] = &[
         wall: PATIENT,
         judge: succeeded,
     },
+    lie("lie-fetch-without-end", "Calls without an end do not pile up in the server", || {
+        let mut calls = Vec::new();
+        for call in 1..=2 * CALLS_MAX {
+            let (head, body) = (Bytes::from_static(b"noise"), Bytes::new());
+            FromWorker::Fetch { attempt: ATTEMPT, call, head, body }.encode(&mut calls);
+        }
+        said(&calls)
+    }),
     lie("lie-flood", "A flood of frames takes neither the server's memory nor its time", || {
         let mut pongs = Vec::new();
         while pongs.len() < 1 << 20 {

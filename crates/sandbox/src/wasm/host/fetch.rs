@@ -4,14 +4,13 @@
 use bytes::Bytes;
 
 use super::call::{Answer, CallContext, CallError, Phase, REQUEST_BYTES_MAX};
+use crate::egress::CALLS_MAX;
 
 const START: i32 = 100;
 const ABORT: i32 = 101;
 
 /// Bytes of a request's head: JSON with method, URL and headers.
 pub(super) const HEAD_BYTES_MAX: usize = 64 << 10;
-/// Calls of one attempt. The gateway has quotas of its own; this bounds what a guest can make the worker remember.
-const CALLS_MAX: u32 = 1_000;
 
 /// What the guest asked for and the worker has not passed on yet.
 #[derive(Debug, Clone, PartialEq, Eq)]

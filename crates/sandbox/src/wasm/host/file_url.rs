@@ -5,6 +5,11 @@ use std::fmt::{self, Display, Formatter, Write as _};
 
 use url::Host;
 
+use super::url::HOST_BYTES_MAX;
+
+/// Segments of a path: each is a text of its own while the URL is taken apart.
+const SEGMENTS_MAX: usize = 10_000;
+
 /// What a URL's scheme is told by, and what stands behind it.
 pub(super) fn split_scheme(input: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = input.split_once(':')?;
@@ -34,6 +39,9 @@ pub(super) struct FileUrl {
 impl FileUrl {
     /// `rest` is what stands behind `file:`, or all of a relative reference; cleaned.
     pub(super) fn parse(rest: &str, base: Option<&FileUrl>) -> Option<FileUrl> {
+        if rest.split(is_slash).count() > SEGMENTS_MAX {
+            return None;
+        }
         let mut url = FileUrl::default();
         let Some(after) = rest.strip_prefix(is_slash) else {
             return Some(url.relative(rest, base));
@@ -130,6 +138,9 @@ impl FileUrl {
     /// One of URL's setters; none if the value is not accepted.
     pub(super) fn set(mut self, attribute: &str, value: &str) -> Option<FileUrl> {
         let value: String = value.chars().filter(|c| !is_removed(*c)).collect();
+        if value.split(is_slash).count() > SEGMENTS_MAX {
+            return None;
+        }
         match attribute {
             "host" | "hostname" => {
                 let end = value.find(['/', '\\', '?', '#']).unwrap_or(value.len());
@@ -172,6 +183,9 @@ impl Display for FileUrl {
 fn parse_host(text: &str) -> Option<String> {
     if text.is_empty() {
         return Some(String::new());
+    }
+    if text.len() > HOST_BYTES_MAX {
+        return None;
     }
     let host = Host::parse(text).ok()?.to_string();
     Some(if host == "localhost" { String::new() } else { host })

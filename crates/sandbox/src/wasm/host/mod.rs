@@ -37,6 +37,8 @@ const MODULE: &str = "sublet";
 /// What it imports from there.
 const NAMES: [&str; 8] = ["now_us", "remaining_ms", "input", "log", "finish", "call", "reply", "wait"];
 
+/// Bytes of a failure as JSON text: several times what the prelude makes of one.
+const FAILURE_BYTES_MAX: usize = 512 * 1024;
 /// In place of a number of instructions; no counter gets there.
 const NOT_COUNTED: u64 = u64::MAX;
 
@@ -215,7 +217,7 @@ impl Host {
         self.finish = Some(match kind {
             0 if text.len() > self.result_bytes => Finish::ResultTooLarge(text.len()),
             0 => Finish::Result(Bytes::copy_from_slice(text)),
-            1 => Finish::Failure(Bytes::copy_from_slice(text)),
+            1 if text.len() <= FAILURE_BYTES_MAX => Finish::Failure(Bytes::copy_from_slice(text)),
             2 => Finish::NeverSettled,
             _ => Finish::Indescribable,
         });

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde::de::IgnoredAny;
-use sublet_model::{Outcome, limit};
+use sublet_model::{Outcome, limit, nests_deeper_than};
 use wasmtime::{Engine, InstancePre, Linker, Module, Store, Trap};
 
 use super::super::WasmError;
@@ -118,6 +118,11 @@ fn result(wasi: &mut Wasi, task: &Task) -> Result<Bytes, (Outcome, Failure)> {
         return Ok(Bytes::from_static(b"null"));
     }
     match serde_json::from_slice::<IgnoredAny>(text) {
+        // The server would take it for a lie of a worker that was taken over.
+        Ok(_) if nests_deeper_than(text, limit::JSON_DEPTH_MAX) => refused(
+            "Runtime.ResultTooDeep",
+            format!("standard output nests deeper than {} levels of JSON", limit::JSON_DEPTH_MAX),
+        ),
         Ok(_) if std::str::from_utf8(text).is_ok() => Ok(Bytes::copy_from_slice(text)),
         Ok(_) => refused("Wasm.ResultNotJson", "standard output is not UTF-8".to_owned()),
         Err(error) => refused("Wasm.ResultNotJson", format!("standard output is not one JSON text: {error}")),

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
+use sublet_model::limit::{LOG_LINE_BYTES_MAX, LOG_LINE_CUT};
 use wasmtime::{Caller, Linker};
 
 use super::super::WasmError;
@@ -16,8 +17,6 @@ use super::{MODULE, answer};
 const PIECES_MAX: u32 = 1024;
 /// Bytes that one write takes; the program writes the rest in its next one. A fraction of a millisecond.
 const WRITE_BYTES_MAX: usize = 256 * 1024;
-/// Bytes of a line that are looked at; the rest of it is dropped.
-const LINE_BYTES_MAX: usize = 16 * 1024;
 /// Preview 1's rights to read and to write.
 const RIGHT_READ: u64 = 1 << 1;
 const RIGHT_WRITE: u64 = 1 << 6;
@@ -65,6 +64,8 @@ impl Output {
 pub(in crate::wasm) struct Lines {
     observed: Arc<Observed>,
     line: Vec<u8>,
+    /// There was more of the line than is kept.
+    is_cut: bool,
     /// Bytes that the log can still take; what comes after is looked at for its last line alone.
     room: usize,
     last: Vec<u8>,
@@ -73,7 +74,8 @@ pub(in crate::wasm) struct Lines {
 impl Lines {
     pub(super) fn new(observed: Arc<Observed>, log_bytes: usize) -> Lines {
         // A little more than it takes, so that the log marks the cut.
-        Lines { observed, line: Vec::new(), room: log_bytes.saturating_add(LINE_BYTES_MAX), last: Vec::new() }
+        let room = log_bytes.saturating_add(LOG_LINE_BYTES_MAX);
+        Lines { observed, line: Vec::new(), is_cut: false, room, last: Vec::new() }
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -82,8 +84,9 @@ impl Lines {
                 Some((b'\n', text)) => (text, true),
                 _ => (part, false),
             };
-            let room = LINE_BYTES_MAX - self.line.len();
+            let room = LOG_LINE_BYTES_MAX - self.line.len();
             self.line.extend_from_slice(&text[..text.len().min(room)]);
+            self.is_cut |= text.len() > room;
             if is_whole {
                 self.end_line();
             }
@@ -91,6 +94,10 @@ impl Lines {
     }
 
     fn end_line(&mut self) {
+        // Said, for whoever reads it, and for whoever takes secrets out: half a one may stand before it.
+        if std::mem::take(&mut self.is_cut) {
+            self.line.extend_from_slice(LOG_LINE_CUT.as_bytes());
+        }
         if self.room > 0 {
             self.room = self.room.saturating_sub(self.line.len() + 1);
             self.observed.log.lock().unwrap_or_else(PoisonError::into_inner).push(&self.line);
@@ -226,6 +233,14 @@ mod tests {
         assert_eq!((log.as_str(), last.as_str()), ("one\ntwo\n\nthree\n", "three"));
         assert_eq!(lines(1000, &[b"said\n\n \n"]).1, "said");
         assert_eq!(lines(1000, &[]), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_ends_with_the_mark_of_its_cut_and_the_next_one_does_not() {
+        let long = vec![b'y'; LOG_LINE_BYTES_MAX];
+        let (log, _) = lines(1 << 20, &[&long, b"\n", &long, b"y", b"y\nshort\n"]);
+        let kept = "y".repeat(LOG_LINE_BYTES_MAX);
+        assert_eq!(log, format!("{kept}\n{kept}{LOG_LINE_CUT}\nshort\n"));
     }
 
     #[test]

@@ -105,11 +105,49 @@ async fn an_attempts_requests_have_so_many_bytes_and_no_more() {
     ask(&egress, post(&rule, "text/plain", "a".repeat(6_000))).await.unwrap();
     let why = refused(&egress, post(&rule, "text/plain", "a".repeat(6_000))).await;
     assert!(why.contains("requests would come to more than 10000B"), "{why}");
+    // What is refused takes nothing of what may be sent, and costs nothing.
+    ask(&egress, post(&rule, "text/plain", "a".repeat(3_000))).await.unwrap();
+    let sent: Vec<u64> = egress.records().iter().map(|record| record.bytes_out / 1_000).collect();
+    assert_eq!(sent, [6, 0, 3]);
     // Heads count too.
     let egress = world.attempt(&[&rule]);
     let why = refused(&egress, with(get(&rule), &[("x", &"a".repeat(10_000))])).await;
     assert!(why.contains("10000B"), "{why}");
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_body_counts_before_its_turn_has_come() {
+    let arrived = Arc::new(Notify::new());
+    let told = Arc::clone(&arrived);
+    let server = Server::start(move |_| {
+        told.notify_one();
+        async { Reply::ThenSilence(Vec::new()) }
+    })
+    .await;
+    let world = world_of(&[server.address], |parts| {
+        parts.settings.request_bytes = 10_000;
+        parts.settings.at_once_per_tenant = 1;
+    });
+    let rule = format!("http://api.test:{}", server.port());
+    let egress = world.attempt(&[&rule]);
+    let mut tasks = Vec::new();
+    // The first has the only turn, the second waits for it with its body.
+    for request in [get(&rule), post(&rule, "text/plain", "a".repeat(6_000))] {
+        let own = Arc::clone(&egress);
+        tasks.push(tokio::spawn(async move { ask(&own, request).await.is_ok() }));
+        if tasks.len() == 1 {
+            arrived.notified().await;
+        }
+    }
+    while egress.records().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let third = refused(&egress, post(&rule, "text/plain", "a".repeat(6_000)));
+    let why = tokio::time::timeout(Duration::from_secs(5), third).await.expect("it need not wait to be refused");
+    assert!(why.contains("requests would come to more than 10000B"), "{why}");
     assert_eq!(server.seen().len(), 1);
+    tasks.into_iter().for_each(|task| task.abort());
 }
 
 #[tokio::test]
@@ -136,6 +174,45 @@ async fn an_attempts_answers_have_so_many_bytes_and_no_more() {
     ask(&egress, get(&rule)).await.unwrap();
     ask(&egress, get(&rule)).await.unwrap();
     assert!(refused(&egress, get(&rule)).await.contains("100000B"));
+}
+
+#[tokio::test]
+async fn what_comes_beside_an_answer_is_bounded_and_counted() {
+    let hints = b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n".repeat(200);
+    let pieces = b"1\r\nx\r\n".repeat(1_000);
+    let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    for (head, again) in [(Vec::new(), hints), (chunked, pieces)] {
+        let server = Server::start(move |_| {
+            let (head, again) = (head.clone(), again.clone());
+            async move { Reply::Endless(head, again) }
+        })
+        .await;
+        let world = world_of(&[server.address], |parts| parts.settings.response_bytes = 100_000);
+        let rule = format!("http://api.test:{}", server.port());
+        let egress = world.attempt(&[&rule]);
+        let why = refused(&egress, get(&rule)).await;
+        assert!(why.contains("come to more than 100000B"), "{why}");
+        server.shared.hung_up.notified().await;
+        let bytes = egress.used().bytes;
+        assert!((200_000..400_000).contains(&bytes), "{bytes}");
+        // In all, not each.
+        let why = refused(&egress, get(&rule)).await;
+        assert!(why.contains("come to more than 100000B"), "{why}");
+        assert!(egress.used().bytes < bytes + 100_000, "{:?}", egress.used());
+    }
+    // Within its bounds it is in the record, byte for byte.
+    let reply = "HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\nHTTP/1.1 200 OK\r\n\
+                 transfer-encoding: chunked\r\n\r\n1\r\nh\r\n4\r\nello\r\n0\r\n\r\n";
+    let server = Server::start(move |_| async move { Reply::Bytes(reply.as_bytes().to_vec()) }).await;
+    let world = world(&[server.address]);
+    let rule = format!("http://api.test:{}", server.port());
+    let egress = world.attempt(&[&rule]);
+    for _ in 0..2 {
+        assert_eq!(ask(&egress, get(&rule)).await.unwrap().text(), "hello");
+    }
+    assert_eq!(server.connections(), 1);
+    let came: Vec<u64> = egress.records().iter().map(|record| record.bytes_in).collect();
+    assert_eq!(came, [reply.len() as u64; 2]);
 }
 
 #[tokio::test]

@@ -112,6 +112,7 @@ async fn no_request_is_sent_that_could_be_read_as_two() {
     for (url, said) in [
         (format!("http://me:pass@api.test:{}/", server.port()), "user name or password"),
         (format!("{rule}/{}", "a".repeat(9_000)), "longer than"),
+        (format!("{rule}/{}", "\u{e9}".repeat(4_000)), "longer than"),
         ("//api.test/".to_owned(), "the URL is not one"),
         ("javascript:alert(1)".to_owned(), "not https or http"),
     ] {

@@ -34,6 +34,7 @@ async fn towards_any_other_host_or_in_another_place_it_is_refused_and_not_sent()
     let world = world(&[server.address]);
     world.names.say("other.test", &[&["127.0.0.1"]]);
     let (api, other) = (format!("http://api.test:{}", server.port()), format!("http://other.test:{}", server.port()));
+    let below = format!("http://*.other.test:{}", server.port());
     let token = "slp_0123456789abcdef";
     for (request, said) in [
         (with(get(&other), &[("authorization", token)]), "bound to api.test"),
@@ -42,13 +43,17 @@ async fn towards_any_other_host_or_in_another_place_it_is_refused_and_not_sent()
         (post(&other, "image/png", token), "not of text"),
         (post(&api, "image/png", token), "not of text"),
         (get(&format!("{api}/{token}/x")), "in the URL's path"),
+        (get(&format!("http://{token}.other.test:{}/", server.port())), "in the URL's host"),
+        (with(get(&api), &[(token, "x")]), "in a header's name"),
+        (with(get(&api), &[(token.to_uppercase().as_str(), "x")]), "in a header's name"),
     ] {
-        let egress = world.attempt_of(1, &[&api, &other], secret());
+        let egress = world.attempt_of(1, &[&api, &other, &below], secret());
         let why = refused(&egress, request).await;
         assert!(why.starts_with("fetch refused") && why.contains(said), "{why}");
         assert!(egress.records()[0].refused);
     }
     assert_eq!(server.connections(), 0);
+    assert!(world.names.asked.lock().unwrap().iter().all(|name| !name.contains(token)), "nor is a name looked up");
 }
 
 #[tokio::test]
