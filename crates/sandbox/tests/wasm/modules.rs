@@ -39,7 +39,7 @@ fn an_es_module_imports_json_commonjs_and_node_modules() {
         ("node_modules/left/dist/left.js", "module.exports = (n) => n - 1;"),
         ("node_modules/@scope/pack/deep.js", "export const deep = 'deep';"),
     ]);
-    assert_eq!(js(&run(&built, "{}")), r#"[1,6,8,4,"deep","late","index.js"]"#);
+    assert_eq!(js(&run(&built, "{}")), r#"[1,6,8,4,"deep","late","/index.js"]"#);
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn commonjs_requires_es_modules_that_do_not_wait() {
         from(&run(&built, "{}"));
     assert_eq!(
         (named.as_str(), default.as_str(), same, late.as_str(), key.as_str()),
-        ("leaf", "d", true, "late", "late.mjs")
+        ("leaf", "d", true, "late", "/late.mjs")
     );
     assert!(why.contains("waits.mjs cannot be required"), "{why}");
 }
@@ -104,8 +104,46 @@ fn a_module_knows_where_it_is() {
         ),
     ]);
     let expected =
-        r#"[["file:///src/where.mjs","src/where.mjs","src"],["src/where.cjs","src","src/where.cjs",false,true]]"#;
+        r#"[["file:///src/where.mjs","/src/where.mjs","/src"],["/src/where.cjs","/src","/src/where.cjs",false,true]]"#;
     assert_eq!(js(&run(&built, "{}")), expected);
+}
+
+#[test]
+fn a_path_that_begins_with_a_modules_own_place_leads_to_its_neighbours() {
+    let layer: &[(&str, &str)] = &[("index.js", "module.exports = __filename;")];
+    let built = build(Options {
+        files: &[
+            (
+                "lib/main.js",
+                "const path = require('path');
+                const top = require(path.join(__dirname, 'data.json'));
+                module.exports = (name) => [top, require(path.join(__dirname, name)), require.resolve('./' + name), require('helper'), require(require('helper'))];",
+            ),
+            ("lib/data.json", "1"),
+            ("lib/late.js", "module.exports = [__filename, require.main];"),
+            ("index.js", "const main = require(`${__dirname}lib/main`); exports.handler = (event) => main(event.name);"),
+        ],
+        layers: &[("helper", layer)],
+        ..Options::default()
+    })
+    .unwrap_or_else(|failure| panic!("{failure:?}"));
+    let expected = r#"[1,["/lib/late.js",null],"/lib/late.js","/opt/helper/index.js","/opt/helper/index.js"]"#;
+    assert_eq!(js(&run(&built, r#"{"name": "late.js"}"#)), expected);
+}
+
+#[test]
+fn a_module_that_fails_says_why_every_time_it_is_asked_for() {
+    let built = package(&[
+        (
+            "index.js",
+            "const ask = (name) => { try { return require(name); } catch (error) { return error.message; } };
+            const early = ask('./early.js');
+            exports.handler = () => [early, ask('./early.js'), ask('./late.js'), ask('./late.js')];",
+        ),
+        ("early.js", "throw new Error('too early');"),
+        ("late.js", "throw new Error('too late');"),
+    ]);
+    assert_eq!(js(&run(&built, "{}")), r#"["too early","too early","too late","too late"]"#);
 }
 
 #[test]

@@ -90,6 +90,32 @@ fn what_nobody_catches_ends_the_attempt_with_its_stack() {
 }
 
 #[test]
+fn what_nobody_catches_fails_an_attempt_that_has_its_result_already() {
+    for code in [
+        "queueMicrotask(boom)",
+        "queueMicrotask(() => process.nextTick(boom))",
+        "const target = new EventTarget(); target.addEventListener('x', boom); target.dispatchEvent(new Event('x'))",
+    ] {
+        let source = format!(
+            "function boom() {{ throw new RangeError('boom'); }}\nexport const handler = () => {{ {code}; return 1; }};"
+        );
+        let failure = failure(&run(&package(&[("index.mjs", &source)]), "{}"));
+        assert_eq!((&*failure.error_type, &*failure.error_message), ("RangeError", "boom"), "{code}");
+        assert!(failure.stack_trace[0].starts_with("at boom (index.mjs:1:"), "{code}: {failure:?}");
+        let source =
+            format!("function boom() {{ throw new RangeError('boom'); }}\n{code};\nexport const handler = () => 1;");
+        let refused = build(Options { files: &[("index.mjs", &source)], ..Options::default() }).err().unwrap();
+        assert!(
+            refused.error_message.starts_with("index.mjs:1:") && refused.error_message.ends_with(": boom"),
+            "{refused:?}"
+        );
+    }
+    let source =
+        "export const handler = () => { Promise.reject(new Error('unheard')); queueMicrotask(() => {}); return 1; };";
+    assert_eq!(js(&run(&package(&[("index.mjs", source)]), "{}")), "1", "rejections are not told");
+}
+
+#[test]
 fn a_promise_that_only_a_timer_could_settle_is_waited_for_and_no_other() {
     let built =
         package(&[("index.mjs", "export const handler = () => new Promise((done) => setTimeout(done, 20, 'late'));")]);

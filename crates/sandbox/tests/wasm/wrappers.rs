@@ -174,6 +174,14 @@ fn the_wrapped_code_cannot_import_a_wrapper_nor_any_of_its_files() {
         ..Options::default()
     });
     assert_eq!(disguised.err().unwrap().error_type, "Runtime.ImportModuleError");
+    let bridge = "sublet:require:/opt/audit/secret.mjs";
+    let import = format!("import './{bridge}'; export const handler = () => 1;");
+    let taken_for_ours = build(Options {
+        files: &[("index.mjs", &import), (bridge, "export const secret = 'mine';")],
+        layers: &[("audit", SECRETIVE)],
+        ..Options::default()
+    });
+    assert_eq!(taken_for_ours.err().unwrap().error_type, "Runtime.ImportModuleError");
 }
 
 #[test]
@@ -191,7 +199,7 @@ fn the_cache_of_commonjs_modules_does_not_show_a_wrappers() {
         layers: &[("counter", layer)],
         ..Options::default()
     });
-    assert_eq!(js(&run(&built.unwrap(), "{}")), r#"{"keys":["index.js"],"two":2}"#);
+    assert_eq!(js(&run(&built.unwrap(), "{}")), r#"{"keys":["/index.js"],"two":2}"#);
 }
 
 #[test]

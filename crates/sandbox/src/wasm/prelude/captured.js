@@ -5,7 +5,7 @@
 // attempt starts from the image again; yet a log line, a failure and a result should say what happened even then. So
 // what runs after tenant code uses only what is captured here, never a method looked up at the time.
 const { stringify, parse } = JSON;
-const { apply, ownKeys, getPrototypeOf, defineProperty } = Reflect;
+const { apply, construct, ownKeys, getPrototypeOf, defineProperty, deleteProperty } = Reflect;
 const { isArray } = Array;
 const { getOwnPropertyDescriptor } = Object;
 const mathTrunc = Math.trunc;
@@ -26,6 +26,8 @@ const setEntries = uncurried(Set.prototype.forEach);
 const promiseThen = uncurried(Promise.prototype.then);
 const weakGet = uncurried(WeakMap.prototype.get);
 const weakSet = uncurried(WeakMap.prototype.set);
+const weakAdd = uncurried(WeakSet.prototype.add);
+const weakHas = uncurried(WeakSet.prototype.has);
 
 // The engine does not count DOMException among the errors.
 function isError(value) {

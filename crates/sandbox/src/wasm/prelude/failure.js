@@ -1,32 +1,25 @@
 // From whatever was thrown to Lambda's error object, with the tenant's own files and lines.
 const FRAMES_MAX = 50;
+// Characters of a message, twice what the host keeps.
+const TEXT_MAX = 16384;
 // What the prelude knows of an error beyond the error itself: { type, frame, layer }.
 const details = new WeakMap();
 // While the package is evaluated, a message starts with the place of the mistake.
 let building = true;
 
-// Frames as `at handler (index.mjs:3:11)`: the prelude's own left out, and with them whatever lies below the tenant's
-// last frame, which is only how the prelude called it.
+// The tenant's frames, in the lines of its sources. From the engine's own text, unless the code has put another in its place:
+// there, a header like the error's own is none of the frames, whatever it says.
 function framesOf(error) {
-  const frames = [];
-  let count = 0, own = 0;
-  const stack = error.stack;
-  const lines = typeof stack === "string" ? cut(stack, "\n") : [];
-  for (let i = 0; i < lines.length && count < FRAMES_MAX; i++) {
-    const line = trim(lines[i]);
-    if (!startsWith(line, "at ") || indexOf(line, "sublet:") >= 0) continue;
-    defineProperty(frames, count++, { value: line, enumerable: true, writable: true, configurable: true });
-    if (!endsWith(line, "(native)")) own = count;
-  }
-  frames.length = own;
+  const isEngines = isError(error) && getOwnPropertyDescriptor(error, "stack") === undefined;
+  let text = isEngines ? weakGet(engineTexts, error) ?? apply(engineStack.get, error, []) : error.stack;
+  if (typeof text !== "string") return [];
+  let head = "";
+  try { head = headOf(error); } catch {}
+  if (startsWith(text, `${head}\n`)) text = slice(text, head.length);
+  const frames = framesIn(text, false);
+  if (frames.length > FRAMES_MAX) frames.length = FRAMES_MAX;
   traceBack(frames);
   return frames;
-}
-
-// `index.mjs:3:11` of a frame.
-function placeOf(frame) {
-  const open = lastIndexOf(frame, "(");
-  return open < 0 ? slice(frame, 3) : slice(frame, open + 1, -1);
 }
 
 function describe(error) {
@@ -47,6 +40,9 @@ function describe(error) {
     while (endsWith(frames[own], "(native)")) own++;
     message = `${placeOf(frames[own])}: ${message}`;
   }
+  // What is longer is cut by the host too, which need not read all of it.
+  if (message.length > TEXT_MAX) message = slice(message, 0, TEXT_MAX);
+  if (type.length > TEXT_MAX) type = slice(type, 0, TEXT_MAX);
   if (known?.layer !== undefined) message = `layer ${known.layer}: ${message}`;
   // Null prototypes: `toJSON` put on Object.prototype or Array.prototype must not speak for us.
   return stringify({ __proto__: null, errorType: type, errorMessage: message, stackTrace: plain(frames) });

@@ -27,6 +27,7 @@ async function build(request) {
   }
   // Also where the code caught it.
   if (secretRead !== undefined) throw secretRead;
+  if (mayHaveFailed()) await failUncaught();
   handler = wrapHandler(loaded, found);
   bringInLate();
   building = false;
@@ -62,6 +63,7 @@ async function attempt(event, context, added) {
   defineProperty(context, "getRemainingTimeInMillis", { value: host.remaining, writable: true, configurable: true });
   beganUs = host.micros();
   const value = await handler(event, context);
+  if (mayHaveFailed()) await failUncaught();
   let text;
   try {
     text = stringify(value);

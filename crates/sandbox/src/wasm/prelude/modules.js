@@ -1,5 +1,5 @@
 // A package's files as modules: ES modules, CommonJS and JSON. A file's key is its path in the package; a layer's files
-// are under `/opt/NAME/`, modules of the runtime itself under `node:`. The C side calls `resolve` and `load`.
+// are under `/opt/NAME/`, modules of the runtime itself under `node:` and `sublet:`. The C side calls `resolve` and `load`.
 //
 // While the package is evaluated, the host is asked file by file (crates/sandbox/src/wasm/host/files.rs): it knows which
 // file a specifier means and what is in it as JavaScript. What the handler may ask for later, by names that are written out
@@ -14,7 +14,7 @@ const BRIDGE = "sublet:require:", HANDOVER = "sublet:handover";
 let layers = { __proto__: null };
 // By key: what a file is, and its text until it is evaluated.
 const kinds = { __proto__: null }, texts = { __proto__: null };
-// CommonJS and JSON, by key, as `require.cache`; what the runtime's own modules export.
+// CommonJS and JSON, by path, as `require.cache`; what the runtime's own modules export.
 const modules = { __proto__: null }, builtin = { __proto__: null };
 // By key: { "i" or "r" and a specifier: key }, for the handler.
 let links = { __proto__: null };
@@ -25,6 +25,17 @@ let handedOver;
 function directoryOf(key) {
   const at = lastIndexOf(key, "/");
   return at < 0 ? "" : slice(key, 0, at);
+}
+
+// What code sees of a file's place: its path from the root, below which the package lies beside the layers' `/opt`. Only
+// what a package has in a folder `opt` of its own stays without the slash, for it would be taken for a layer's.
+const pathOf = (key) => (startsWith(key, "/") || startsWith(key, slice(OPT, 1)) ? key : `/${key}`);
+
+// Keys of the runtime's own modules. A file that is named like one is not found, for it would be taken for it.
+const isRuntimes = (key) => startsWith(key, "sublet:") || startsWith(key, "node:");
+function notRuntimes(key) {
+  if (isRuntimes(key)) throw missing(`cannot find module '${key}': that is a name of the runtime's own`);
+  return key;
 }
 
 // Joins and removes `.`, `..` and double slashes; above the root there is nothing to reach.
@@ -51,7 +62,6 @@ function parseJson(key, text) {
 
 // `node:util` for `util` and `node:util`, if the runtime has it and no layer of the operator's is called so.
 function builtinOf(specifier) {
-  if (typeof builtins === "undefined") return undefined;
   const name = startsWith(specifier, "node:") ? slice(specifier, 5) : specifier in layers ? "" : specifier;
   return getOwnPropertyDescriptor(builtins, name) === undefined ? undefined : `node:${name}`;
 }
@@ -62,22 +72,25 @@ function locate(how, base, specifier) {
   if (own !== undefined) return own;
   if (!building) {
     const known = links[base]?.[how + specifier] ?? guess(base, specifier);
-    if (known !== undefined && !isHidden(base, known)) return known;
+    if (known !== undefined && !isRuntimes(known) && !isHidden(base, known)) return known;
     throw missing(`cannot find module '${specifier}': it is not in the package, or nothing named it when the package was deployed`);
   }
   const answer = host.ask(RESOLVE, `${how}${base}\0${specifier}`);
-  if (startsWith(answer, "+")) return slice(answer, 1);
-  const [place, message] = cut(slice(answer, 1), "\0");
-  throw missing(message, place);
+  if (!startsWith(answer, "+")) {
+    const [place, message] = cut(slice(answer, 1), "\0");
+    throw missing(message, place);
+  }
+  return notRuntimes(slice(answer, 1));
 }
 
 // A computed path, among the files that were brought in.
 function guess(base, specifier) {
   let path;
+  const absolute = startsWith(specifier, "file:///") ? slice(specifier, 7) : specifier;
   if (startsWith(specifier, "./") || startsWith(specifier, "../")) path = join(directoryOf(base), specifier);
-  else if (startsWith(specifier, "/opt/")) path = join("", specifier);
-  else if (startsWith(specifier, "file:///")) path = join("", slice(specifier, startsWith(specifier, "file:///opt/") ? 7 : 8));
+  else if (startsWith(absolute, "/")) path = join("", absolute);
   else return undefined;
+  if (startsWith(path, "/") && !startsWith(path, OPT)) path = slice(path, 1);
   for (let i = 0; i < ENDINGS.length; i++) if (path + ENDINGS[i] in kinds) return path + ENDINGS[i];
   for (let i = 1; i < ENDINGS.length; i++) if (`${path}/index${ENDINGS[i]}` in kinds) return `${path}/index${ENDINGS[i]}`;
   if (endsWith(path, "js") && `${slice(path, 0, -2)}ts` in kinds) return `${slice(path, 0, -2)}ts`;
@@ -92,7 +105,7 @@ function missing(message, place) {
 
 // For `import`, of both kinds.
 function resolve(base, specifier) {
-  return base === "" || (startsWith(base, "sublet:") && !(base in kinds)) ? specifier : locate("i", base, specifier);
+  return base === "" || startsWith(base, "sublet:") ? specifier : locate("i", base, specifier);
 }
 
 // What the file is; brings it in.
@@ -107,7 +120,8 @@ function kindOf(key) {
 }
 
 function askForFile(key) {
-  const answer = host.ask(FILE, key), kind = slice(answer, 0, 1);
+  if (!building) throw missing(`cannot load '${key}' once more: its text is not kept after the deploy`);
+  const answer = host.ask(FILE, notRuntimes(key)), kind = slice(answer, 0, 1);
   if (kind === "!") {
     const [place, message] = cut(slice(answer, 1), "\0");
     throw failure("SyntaxError", message, `at ${place}`);
@@ -116,10 +130,11 @@ function askForFile(key) {
   return slice(answer, 1);
 }
 
-// Once: the engine keeps what it needs of it.
+// The engine keeps what it needs of a text, and an image should not hold it twice. What is asked for in an attempt may fail,
+// and be asked for again.
 function takeText(key) {
   const text = texts[key] ?? askForFile(key);
-  delete texts[key];
+  if (building) delete texts[key];
   return text;
 }
 
@@ -152,22 +167,24 @@ async function evaluate(key) {
 }
 
 function requireKey(key) {
-  const table = modulesFor(key);
-  if (key in table) return table[key].exports;
   if (startsWith(key, "node:")) return (builtin[key] ??= { exports: builtins[slice(key, 5)]() }).exports;
+  const table = modulesFor(key), filename = pathOf(key);
+  if (filename in table) return table[filename].exports;
   const kind = kindOf(key);
   if (kind === ESM) return requireEsModule(key);
-  const module = table[key] = { id: key, path: directoryOf(key), filename: key, loaded: false, exports: {}, children: [], paths: [] };
+  const text = takeText(key), path = directoryOf(filename) || "/";
+  const module = table[filename] = { id: filename, path, filename, loaded: false, exports: {}, children: [], paths: [] };
   try {
-    const text = takeText(key);
     if (kind === JSON_FILE) module.exports = parseJson(key, text);
     else {
       module.require = requireFrom(key);
       const script = host.script(`${OPENING}${text}\n})`, key);
-      apply(script, module.exports, [module.exports, module.require, module, key, module.path]);
+      apply(script, module.exports, [module.exports, module.require, module, filename, path]);
     }
   } catch (error) {
-    delete table[key];
+    // Whoever asks again is told the same.
+    texts[key] = text;
+    delete table[filename];
     throw error;
   }
   module.loaded = true;
@@ -191,7 +208,10 @@ function requireEsModule(key) {
 function requireFrom(base) {
   const find = (specifier) => locate("r", base, GlobalString(specifier));
   const require = (specifier) => requireKey(find(specifier));
-  require.resolve = find;
+  require.resolve = (specifier) => {
+    const key = find(specifier);
+    return startsWith(key, "node:") ? key : pathOf(key);
+  };
   require.cache = modulesFor(base);
   require.main = undefined;
   return require;
@@ -202,6 +222,7 @@ function bringInLate() {
   const late = parse(host.ask(LATE, undefined));
   const keys = ownKeys(late.files);
   for (let i = 0; i < keys.length; i++) {
+    if (isRuntimes(keys[i])) continue;
     const [kind, text, map] = late.files[keys[i]];
     kinds[keys[i]] = kind;
     texts[keys[i]] = text;

@@ -3,8 +3,8 @@
 // (host/files.rs), and hides a wrapper's files while the package is evaluated.
 //
 // A wrapper shares the realm with the package, so these keep the two apart: a wrapper's files are found by its own files
-// alone; it is evaluated first; between its frames and the handler's lies a turn of the job queue; a handler of stacks
-// that the package sets is not shown its functions; and what it awaits is not looked at through the package's `then`.
+// alone; it is evaluated first; between its frames and the handler's lies a turn of the job queue; stacks do not show its
+// functions (sites.js); and what it awaits is not looked at through the package's `then`.
 const wrappers = { __proto__: null };
 const OPT = "/opt/";
 
@@ -33,7 +33,8 @@ async function loadWrappers(named) {
       throw blame(layer, error);
     }
   }
-  if (loaded.length > 0) coverTracks();
+  // Otherwise `await` would ask a promise for `then` whose constructor the package has changed.
+  if (loaded.length > 0) defineProperty(GlobalPromise.prototype, "constructor", { writable: false, configurable: false });
   return loaded;
 }
 
@@ -133,38 +134,4 @@ function blame(layer, error) {
   weakSet(details, told, { type: known?.type, frame: known?.frame, layer });
   pass(told);
   return told;
-}
-
-const stackHandler = getOwnPropertyDescriptor(GlobalError, "prepareStackTrace");
-const fileNameOf = (() => {
-  const sites = [];
-  apply(stackHandler.set, GlobalError, [(error, found) => { defineProperty(sites, 0, { value: found[0] }); }]);
-  new GlobalError("for its stack").stack;
-  apply(stackHandler.set, GlobalError, [undefined]);
-  return sites[0] === undefined ? () => undefined : uncurried(getPrototypeOf(sites[0]).getFileName);
-})();
-
-// Before the package's code runs, and only where there is a wrapper.
-function coverTracks() {
-  // Otherwise `await` would ask a promise for `then` whose constructor the package has changed.
-  defineProperty(GlobalPromise.prototype, "constructor", { writable: false, configurable: false });
-  let own;
-  const shown = (error, sites) => {
-    const kept = [];
-    for (let i = 0; i < sites.length; i++) {
-      const name = fileNameOf(sites[i]);
-      const isOurs = typeof name === "string" && (startsWith(name, "sublet:") || isHidden("", name));
-      if (!isOurs) defineProperty(kept, kept.length, { value: sites[i], enumerable: true, writable: true, configurable: true });
-    }
-    return apply(own, GlobalError, [error, kept]);
-  };
-  defineProperty(GlobalError, "prepareStackTrace", {
-    configurable: false,
-    enumerable: false,
-    get: () => own,
-    set: (value) => {
-      own = value;
-      apply(stackHandler.set, GlobalError, [typeof value === "function" ? shown : undefined]);
-    },
-  });
 }

@@ -144,6 +144,14 @@ test("strings and templates", () => {
   equal([..."👨‍👩‍👧"].length, 5);
   same("a-b_c".split(/[-_]/), ["a", "b", "c"]);
   equal("x".localeCompare("y"), -1);
+  const words = ["Zebra", "z", "résumé", "b", "Résumé", "10", "_x", "9", "resume", "C", "Äpfel", "apple", "straße", "strasse", "я", "Я", "", "a b", "ab"];
+  same(words.sort((a, b) => a.localeCompare(b)), ["", "_x", "10", "9", "a b", "ab", "Äpfel", "apple", "b", "C", "resume", "résumé", "Résumé", "strasse", "straße", "z", "Zebra", "я", "Я"]);
+  same(["file10", "file9", "file010", "file1a"].sort((a, b) => a.localeCompare(b, "en", { numeric: true })), ["file1a", "file9", "file10", "file010"]);
+  same(["base", "accent", "case", "variant"].map((sensitivity) => ["A", "á"].map((other) => "a".localeCompare(other, undefined, { sensitivity }))), [[0, 0], [0, -1], [-1, 0], [-1, -1]]);
+  equal("a".localeCompare("A", "en", { caseFirst: "upper" }), 1);
+  equal("e\u0301".localeCompare("é"), 0);
+  throws("RangeError", () => "a".localeCompare("b", "?"));
+  throws("RangeError", () => "a".localeCompare("b", "en", { sensitivity: "none" }));
 });
 
 test("collections and typed arrays", () => {
@@ -197,6 +205,53 @@ test("errors, weak references, dates, JSON", () => {
   equal(JSON.stringify({ b: 1, a: { c: 2 } }, ["a", "c"], 1), '{\n "a": {\n  "c": 2\n }\n}');
   same(JSON.parse('{"a":[1,{"b":2}]}', (key, value) => (typeof value === "number" ? value * 2 : value)), { a: [2, { b: 4 }] });
   throws("SyntaxError", () => JSON.parse("{a:1}"));
+});
+
+test("stacks: a header, then the frames of the tenant's", () => {
+  const lines = (stack) => stack.replace(/:\d+:\d+\)/g, ")").split("\n");
+  function thrower() { throw new TypeError("boom"); }
+  const caught = throws("TypeError", () => [0].map(thrower));
+  same(lines(caught.stack).slice(0, 3), ["TypeError: boom", "    at thrower (index.mjs)", "    at map (native)"]);
+  const inside = throws("TypeError", () => new Headers(5));
+  ok(lines(inside.stack)[1] === "    at <anonymous> (index.mjs)" && !inside.stack.includes("sublet:"), inside.stack);
+  ok(lines(throws("TypeError", () => null.x).stack)[0].startsWith("TypeError: cannot read property"), "of the engine's own");
+  equal(lines(new Error("").stack)[0], "Error");
+  class Own extends Error {
+    constructor(message) {
+      super(message);
+      Error.captureStackTrace(this, Own);
+      this.name = "Own";
+    }
+  }
+  function make() { return new Own("mine"); }
+  same(lines(make().stack).slice(0, 2), ["Own: mine", "    at make (index.mjs)"]);
+  const plain = { message: "m" };
+  Error.captureStackTrace(plain);
+  ok(plain.stack.startsWith("Error: m\n    at <anonymous> (index.mjs:") && !Object.keys(plain).includes("stack"), plain.stack);
+  equal(lines(new DOMException("gone", "AbortError").stack)[0], "AbortError: gone");
+  equal(lines(throws("InvalidCharacterError", () => atob("*")).stack)[1], "    at <anonymous> (index.mjs)");
+  const replaced = new Error("x");
+  for (const stack of ["mine", undefined, 5]) {
+    replaced.stack = stack;
+    equal(replaced.stack, stack);
+  }
+  ok(!Object.keys(replaced).includes("stack"));
+});
+
+test("stacks that the code prepares", () => {
+  function here() { return new Error("x"); }
+  Error.prepareStackTrace = (error, sites) => sites;
+  const [site, ...others] = here().stack;
+  Error.prepareStackTrace = (error, sites) => [error, ...sites].join("|");
+  const text = here().stack.split("|"), exception = new DOMException("m", "AbortError").stack;
+  Error.prepareStackTrace = undefined;
+  same([site.getFunctionName(), site.getFileName(), site.isNative(), site.isEval(), site.getFunction(), site.getThis()], ["here", "index.mjs", false, false, null, null]);
+  ok(/^here \(index\.mjs:\d+:\d+\)$/.test(String(site)), String(site));
+  ok(others.every((other) => !String(other.getFileName()).startsWith("sublet:")));
+  equal(text[0], "Error: x");
+  equal(text[1].split(":")[0], "here (index.mjs");
+  ok(exception.startsWith("AbortError: m|<anonymous> (index.mjs:"), exception);
+  ok(here().stack.startsWith("Error: x\n    at here (index.mjs:"), "as before");
 });
 
 test("what is of later years or other places is absent", () => {

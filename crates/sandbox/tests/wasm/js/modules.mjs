@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { EventEmitter, once, on } from "node:events";
 import events from "events";
 import { promisify, callbackify, deprecate, inherits, inspect, isDeepStrictEqual } from "node:util";
-import { Buffer as ModuleBuffer, constants } from "node:buffer";
+import { Buffer as ModuleBuffer, constants, transcode } from "node:buffer";
 import { setTimeout as later, setInterval as every } from "node:timers/promises";
 import timers from "node:timers";
 import process, { nextTick, hrtime } from "node:process";
@@ -27,12 +27,30 @@ test("Buffer is the global and a Uint8Array", () => {
   equal(JSON.stringify({ b: Buffer.from("hi") }), '{"b":{"type":"Buffer","data":[104,105]}}');
   equal(`${Buffer.from("é")}`, "é");
   ok(constants.MAX_LENGTH > 1e9);
+  equal(Buffer.from("hé", "ucs2").ucs2Slice(2), "é");
+  same([...transcode(Buffer.from("€a😀é"), "utf8", "latin1")], [63, 97, 63, 233]);
+  equal(throws("Error", () => transcode(Buffer.from("a"), "utf8", "hex")).code, "U_ILLEGAL_ARGUMENT_ERROR");
   const large = Buffer.from("€uro".repeat(400_000));
   equal(large.toString().length, 1_600_000);
   equal(large.toString(), "€uro".repeat(400_000));
   equal(Buffer.from(large.toString("base64"), "base64").equals(large), true);
   class Own extends Buffer {}
   ok(Own.prototype instanceof Uint8Array);
+});
+
+test("hexadecimal and base64 texts, good and bad, long and short", () => {
+  const many = 1 << 18;
+  equal(Buffer.from("ab".repeat(many), "hex").length, many);
+  equal(Buffer.from(`${"ab".repeat(many)}a`, "hex").length, many);
+  equal(Buffer.from(`${"ab".repeat(many)}zz00`, "hex").length, many);
+  equal(Buffer.from(`0${"z".repeat(many)}`, "hex").length, 0);
+  const url = Buffer.alloc(many, 255).toString("base64url");
+  for (const text of [url, url.replaceAll("_", "/"), `${url.slice(4)}\n+-/_`]) equal(Buffer.from(text, "base64").length, many, text.slice(-4));
+  equal(Buffer.from("!".repeat(many), "base64url").length, 0);
+  const cases = { "00fg11": "00", "0": "", "aBc": "ab", "é0": "", "zz00": "" };
+  for (const text in cases) equal(Buffer.from(text, "hex").toString("hex"), cases[text], text);
+  const base64 = { "YQ": "a", "YQ=": "a", "YQ==YQ==": "a", " Y\nQ ": "a", "_-8": "\xff\xef", "/-8=": "\xff\xef", "Y!Q": "a", "YWJjZ": "abc", "=YQ": "" };
+  for (const text in base64) equal(Buffer.from(text, "base64").toString("latin1"), base64[text], text);
 });
 
 test("process", async () => {
@@ -66,8 +84,11 @@ test("timers and their promises", async () => {
   const waiting = later(60_000, undefined, { signal: stopped.signal });
   stopped.abort();
   equal((await rejects("AbortError", waiting)).code, "ABORT_ERR");
+  for (const name of ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "setImmediate", "clearImmediate"]) equal(timers[name], globalThis[name], name);
   await new Promise((done) => timers.setTimeout(done, 1));
-  equal(await promisify(timers.setTimeout)(1, "late"), "late");
+  equal(await promisify(setTimeout)(1, "late"), "late");
+  equal(await promisify(setImmediate)("soon"), "soon");
+  equal(promisify(setTimeout), later);
   await new Promise((done) => setImmediate(done));
 });
 
@@ -107,6 +128,13 @@ test("events.once, events.on and inheritance", async () => {
   captured.on("x", async () => { throw new Error("inside"); });
   captured.emit("x");
   equal((await caught).message, "inside");
+  EventEmitter.captureRejections = true;
+  const all = new EventEmitter();
+  EventEmitter.captureRejections = false;
+  const heardOf = once(all, "never");
+  all.on("x", async () => { throw new RangeError("inside"); });
+  all.emit("x");
+  await rejects("RangeError", heardOf);
 });
 
 test("promisify, callbackify, deprecate", async () => {
@@ -136,12 +164,54 @@ test("errors as util.inspect shows them", () => {
   ok(/^TypeError: bad\n    at .*modules|index\.mjs/.test(inspect(error)), inspect(error));
   ok(inspect(error).endsWith("{\n  code: 'E_BAD'\n}"), inspect(error));
   ok(inspect(new Error("outer", { cause: new Error("inner") })).includes("[cause]: Error: inner"));
-  ok(inspect({ error: new DOMException("gone", "AbortError") }).includes("AbortError: gone"));
+  ok(inspect({ error: new DOMException("gone", "AbortError") }).includes("DOMException [AbortError]: gone"));
+  const coded = throws("TypeError", () => Buffer.from(5)), head = "TypeError [ERR_INVALID_ARG_TYPE]: The first argument";
+  for (const text of [inspect(coded), coded.stack, String(coded)]) ok(text.startsWith(head), text);
+  same([coded.name, Object.keys(coded)], ["TypeError", ["code"]]);
+  ok(throws("AssertionError", () => assert.equal(1, 2)).stack.startsWith("AssertionError [ERR_ASSERTION]: "));
   equal(inspect(new Proxy({ a: 1 }, {})), "{ a: 1 }");
   ok(isDeepStrictEqual(new Error("a"), new Error("a")));
   const cycle = { list: [] };
   cycle.list.push(cycle);
   equal(inspect(cycle), "<ref *1> { list: [ [Circular *1] ] }");
+});
+
+test("objects of the web's classes as util.inspect shows them", () => {
+  const url = new URL("http://u@a.b:81/c?d=e#f");
+  equal(inspect(url), `URL {
+  href: 'http://u@a.b:81/c?d=e#f',
+  origin: 'http://a.b:81',
+  protocol: 'http:',
+  username: 'u',
+  password: '',
+  host: 'a.b:81',
+  hostname: 'a.b',
+  port: '81',
+  pathname: '/c',
+  search: '?d=e',
+  searchParams: URLSearchParams { 'd' => 'e' },
+  hash: '#f'
+}`);
+  equal(inspect({ a: { b: { c: url } } }), "{ a: { b: { c: URL {} } } }");
+  ok(inspect({ url }).includes("  url: URL {\n    href: 'http"));
+  ok(inspect(new Response("x")).includes("  headers: Headers { 'content-type': 'text/plain;charset=UTF-8' },"));
+  const form = new FormData();
+  form.append("a", "1");
+  form.append("a", "2");
+  const shown = [
+    [new URLSearchParams("a=1&a=2"), "URLSearchParams { 'a' => '1', 'a' => '2' }"],
+    [new URLSearchParams(), "URLSearchParams {}"],
+    [new Headers({ b: "1", "x-y": "2" }), "Headers { b: '1', 'x-y': '2' }"],
+    [new AbortController(), "AbortController { signal: AbortSignal { aborted: false } }"],
+    [AbortSignal.abort(), "AbortSignal { aborted: true }"],
+    [new Blob(["ab"], { type: "t/x" }), "Blob { size: 2, type: 't/x' }"],
+    [new File(["a"], "n", { lastModified: 5 }), "File { size: 1, type: '', name: 'n', lastModified: 5 }"],
+    [form, "FormData { a: [ '1', '2' ] }"],
+    [new ReadableStream(), "ReadableStream { locked: false, state: 'readable', supportsBYOB: false }"],
+    [new (class Own extends Headers {})({ a: "b" }), "Own { a: 'b' }"],
+    [Object.create(URL.prototype), "URL {}"],
+  ];
+  for (const [object, text] of shown) equal(inspect(object), text);
 });
 
 test("urls and decoders", () => {

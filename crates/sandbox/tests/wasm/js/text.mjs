@@ -78,6 +78,7 @@ test("encodeInto", () => {
 });
 
 test("atob and btoa", () => {
+  throws("TypeError", () => atob());
   equal(btoa("hello\xff"), "aGVsbG//");
   equal(atob(" aGVs bG8= "), "hello");
   throws("InvalidCharacterError", () => btoa("€"));

@@ -73,6 +73,21 @@ test("a handle has Node's methods", async () => {
   same(fired, ["x"]);
 });
 
+test("refresh begins a timer anew that has fired, and none that was cleared", async () => {
+  let count = 0;
+  const timer = setTimeout(() => { if (++count < 3) timer.refresh(); }, 2);
+  const number = +timer;
+  await sleep(20);
+  equal(count, 3);
+  timer.refresh();
+  clearTimeout(number);
+  await sleep(10);
+  equal(count, 3, "cleared by its number");
+  timer.refresh();
+  await sleep(10);
+  equal(count, 3, "cleared for ever");
+});
+
 test("immediates come before timers of a millisecond, and endless ones starve nobody", async () => {
   const seen = [];
   let running = true;

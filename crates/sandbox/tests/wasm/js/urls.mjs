@@ -61,6 +61,28 @@ test("searchParams and the URL stay one", () => {
   equal(new URL("http://a/??q=1").searchParams.toString(), "%3Fq=1");
 });
 
+test("a URL takes its changed parameters in when somebody looks", () => {
+  const url = new URL("http://a/p?x=1#h"), { searchParams } = url;
+  const looks = { href: "http://b/?x=2#h", search: "?x=2", hash: "#h", protocol: "http:", pathname: "/", host: "b", origin: "http://b" };
+  for (const [part, expected] of Object.entries(looks)) {
+    url.href = "http://b/?x=1#h";
+    searchParams.set("x", "2");
+    equal(url[part], expected, part);
+    equal(JSON.stringify(url), '"http://b/?x=2#h"', part);
+  }
+  searchParams.append("y", "3");
+  url.hash = "z";
+  equal(url.href, "http://b/?x=2&y=3#z");
+  searchParams.append("lost", "1");
+  url.search = "?kept";
+  equal(url.href, "http://b/?kept#z");
+  searchParams.append("lost", "1");
+  url.href = "http://c/";
+  same([url.href, searchParams.size], ["http://c/", 0]);
+  for (let i = 0; i < 2000; i++) searchParams.append(`key${i}`, "v");
+  equal(url.search.length, 18890);
+});
+
 test("URLSearchParams is made of text, pairs, records and itself", () => {
   equal(new URLSearchParams("?a=1&b=%zz&c=%E4&d=a+b&&e&=f").toString(), "a=1&b=%25zz&c=%EF%BF%BD&d=a+b&e=&=f");
   equal(new URLSearchParams([["a", 1], new Set(["b", "2"])]).toString(), "a=1&b=2");

@@ -26,11 +26,12 @@
       this.expected = expected;
       this.operator = operator;
       node.hide(this, { name: "AssertionError" });
+      weakAdd(coded, this);
       Error.captureStackTrace?.(this, options.stackStartFn ?? options.stackStartFunction);
     }
 
     toString() {
-      return `${this.name} [${this.code}]: ${this.message}`;
+      return headOf(this);
     }
   }
 

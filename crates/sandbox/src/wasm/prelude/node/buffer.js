@@ -283,7 +283,7 @@
       return `<Buffer${text}>`;
     },
   });
-  for (const encoding of ["utf8", "hex", "base64", "base64url", "latin1", "ascii"]) {
+  for (const encoding of ["utf8", "hex", "base64", "base64url", "latin1", "ascii", "ucs2"]) {
     node.hide(Buffer.prototype, {
       [`${encoding}Slice`](start, end) { return this.toString(encoding, start, end); },
       [`${encoding}Write`](text, offset, length) { return this.write(text, offset, length, encoding); },
@@ -305,8 +305,20 @@
     if (most === 0x7f) return bytes.every((byte) => byte <= most);
     return Buffer.compare(node.bytesOf(node.textOf(bytes, "utf8"), "utf8"), bytes) === 0;
   };
+  // What the other encoding has not becomes a question mark.
+  function transcode(source, from, to) {
+    if (!isBytes(source)) throw node.wrongType("source", "an instance of Buffer or Uint8Array", source);
+    const [given, wanted] = [from, to].map((name) => {
+      const encoding = node.encodingOf(name);
+      if (["utf8", "latin1", "ascii", "utf16le"].includes(encoding)) return encoding;
+      throw Object.assign(new Error("Unable to transcode Buffer [U_ILLEGAL_ARGUMENT_ERROR]"), { code: "U_ILLEGAL_ARGUMENT_ERROR" });
+    });
+    const text = node.textOf(source, given), beyond = { __proto__: null, latin1: /[^\0-\xff]/gu, ascii: /[^\0-\x7f]/gu }[wanted];
+    return Buffer.from(beyond === undefined ? text : text.replace(beyond, "?"), wanted);
+  }
+
   const exports = {
-    Buffer,
+    Buffer, Blob, File,
     SlowBuffer: (size) => Buffer.alloc(size),
     kMaxLength: MAX_LENGTH,
     kStringMaxLength: 2 ** 30 - 1,
@@ -314,11 +326,9 @@
     INSPECT_MAX_BYTES,
     isAscii: (bytes) => isText(bytes, 0x7f),
     isUtf8: (bytes) => isText(bytes, 0xff),
-    transcode: (bytes, from, to) => Buffer.from(node.textOf(bytes, node.needEncoding(from)), to),
+    transcode,
     atob: (text) => globalThis.atob(text),
     btoa: (text) => globalThis.btoa(text),
   };
-  // Made by the web's part of the prelude, where it is there.
-  for (const name of ["Blob", "File"]) if (globalThis[name]) exports[name] = globalThis[name];
   builtins.buffer = () => exports;
 }

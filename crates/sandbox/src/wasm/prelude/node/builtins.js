@@ -21,10 +21,12 @@ const node = { __proto__: null };
     return ` Received type ${typeof value} (${shown})`;
   };
 
-  // An error with Node's `code`, which is what libraries look at.
+  // An error with Node's `code`, which is what libraries look at, and which stands beside the name wherever it is shown.
   node.error = (Class, code, message) => {
     const error = new Class(message);
     defineProperty(error, "code", { value: code, enumerable: true, writable: true, configurable: true });
+    node.hide(error, { toString() { return headOf(this); } });
+    weakAdd(coded, error);
     return error;
   };
 
@@ -67,28 +69,6 @@ const node = { __proto__: null };
     for (const name of Reflect.ownKeys(properties)) defineProperty(target, name, { value: properties[name], writable: true, configurable: true, enumerable: false });
   };
 
-  // An operation of the host: what it refuses is thrown as the class that it names (`RangeError: …`).
-  node.call = (operation, data) => {
-    try {
-      return host.call(operation, data);
-    } catch (error) {
-      throw node.refusal(error);
-    }
-  };
-  node.ask = (operation, data) => {
-    try {
-      return host.ask(operation, data);
-    } catch (error) {
-      throw node.refusal(error);
-    }
-  };
-  const classes = { __proto__: null, TypeError, RangeError, SyntaxError, Error };
-  node.refusal = (error) => {
-    const told = /^(\w+): ([^]*)$/.exec(error?.message ?? "");
-    if (told === null) return error;
-    const Class = classes[told[1]];
-    return Class ? new Class(told[2]) : new DOMException(told[2], told[1]);
-  };
   // A request holds at most so many bytes; the host refuses more.
   node.REQUEST_BYTES_MAX = 1024 * 1024;
 }

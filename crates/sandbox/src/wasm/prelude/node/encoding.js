@@ -24,13 +24,13 @@
 
   function utf8Text(bytes) {
     if (bytes.length === 0) return "";
-    if (bytes.length <= node.REQUEST_BYTES_MAX) return node.ask(UTF8, bytes);
+    if (bytes.length <= node.REQUEST_BYTES_MAX) return askHost(UTF8, bytes);
     let text = "";
     for (let from = 0; from < bytes.length;) {
       let to = Math.min(from + node.REQUEST_BYTES_MAX, bytes.length);
       // A character of up to four bytes must not be cut.
       for (let back = 0; back < 3 && to < bytes.length && (bytes[to] & 0xc0) === 0x80; back++) to--;
-      text += node.ask(UTF8, bytes.subarray(from, to));
+      text += askHost(UTF8, bytes.subarray(from, to));
       from = to;
     }
     return text;
@@ -61,29 +61,53 @@
     return bytes;
   }
 
-  // Node stops at the first pair that is not hexadecimal.
-  function fromHex(text) {
-    const valid = /^(?:[0-9a-f]{2})*/i.exec(text)[0];
-    return Uint8Array.fromHex(valid);
+  const { fromHex, fromBase64 } = Uint8Array;
+  const hexToBytes = (text) => apply(fromHex, Uint8Array, [text]);
+  const base64ToBytes = (text, options) => apply(fromBase64, Uint8Array, [text, options]);
+
+  // Node stops at the first pair that is not hexadecimal, and leaves half a pair out.
+  function hexBytes(text) {
+    const even = text.length % 2 === 0 ? text : text.slice(0, -1);
+    try {
+      return hexToBytes(even);
+    } catch {
+      // The engine is quicker than a search: what is good is halved until the pair is found.
+      let good = 0, bad = even.length;
+      while (bad - good > 2) {
+        const half = good + 2 * ((bad - good) >> 2);
+        try {
+          hexToBytes(even.slice(good, half));
+          good = half;
+        } catch {
+          bad = half;
+        }
+      }
+      return hexToBytes(even.slice(0, good));
+    }
   }
 
   // Both alphabets, whitespace and junk between, padding or none; what follows `=` is not read.
-  function fromBase64(text) {
+  function base64Bytes(text) {
     try {
-      return Uint8Array.fromBase64(text);
+      return base64ToBytes(text, text.includes("-") || text.includes("_") ? { alphabet: "base64url" } : undefined);
     } catch {
-      let clean = text.replace(/=[^]*$/, "").replace(/-/g, "+").replace(/_/g, "/").replace(/[^A-Za-z0-9+/]/g, "");
-      if (clean.length % 4 === 1) clean = clean.slice(0, -1);
-      return Uint8Array.fromBase64(clean);
+      const end = text.indexOf("=");
+      const one = (end < 0 ? text : text.slice(0, end)).replaceAll("-", "+").replaceAll("_", "/");
+      try {
+        return base64ToBytes(one);
+      } catch {
+        const clean = one.replace(/[^A-Za-z0-9+/]+/g, "");
+        return base64ToBytes(clean.length % 4 === 1 ? clean.slice(0, -1) : clean);
+      }
     }
   }
 
   const bytesOf = {
     __proto__: null,
-    utf8: (text) => new Uint8Array(host.encode(text)),
-    hex: fromHex,
-    base64: fromBase64,
-    base64url: fromBase64,
+    utf8,
+    hex: hexBytes,
+    base64: base64Bytes,
+    base64url: base64Bytes,
     latin1: fromLatin1,
     ascii: fromLatin1,
     utf16le: (text) => {

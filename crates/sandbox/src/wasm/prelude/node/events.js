@@ -4,7 +4,7 @@
   const captured = Symbol("kCapture");
   // Its listeners hear of errors and do not count as handling them.
   const ERROR_MONITOR = Symbol("events.errorMonitor");
-  let defaultMaxListeners = 10;
+  let defaultMaxListeners = 10, capturesRejections = false;
 
   function EventEmitter(options) {
     init.call(this, options);
@@ -16,7 +16,7 @@
       this._eventsCount = 0;
     }
     this._maxListeners = this._maxListeners || undefined;
-    if (options?.captureRejections) this[captured] = true;
+    if (options?.captureRejections ?? capturesRejections) this[captured] = true;
   }
 
   const listOf = (emitter, name) => {
@@ -171,8 +171,7 @@
   }
 
   const abortError = (signal) => {
-    const error = node.error(Error, "ABORT_ERR", "The operation was aborted");
-    error.name = "AbortError";
+    const error = Object.assign(new Error("The operation was aborted"), { code: "ABORT_ERR", name: "AbortError" });
     if (signal?.reason !== undefined) error.cause = signal.reason;
     return error;
   };
@@ -248,9 +247,9 @@
     };
   }
 
-  node.hide(EventEmitter, { init });
   Object.assign(EventEmitter, {
     EventEmitter,
+    init,
     once: onceOf,
     on: onOf,
     captureRejectionSymbol: CAPTURE,
@@ -275,6 +274,14 @@
     set(count) {
       if (typeof count !== "number" || count < 0 || Number.isNaN(count)) throw node.outOfRange("defaultMaxListeners", "a non-negative number", count);
       defaultMaxListeners = count;
+    },
+  });
+  Object.defineProperty(EventEmitter, "captureRejections", {
+    enumerable: true,
+    get: () => capturesRejections,
+    set(value) {
+      if (typeof value !== "boolean") throw node.wrongType("EventEmitter.captureRejections", "of type boolean", value);
+      capturesRejections = value;
     },
   });
   builtins.events = () => EventEmitter;

@@ -49,25 +49,25 @@
 
     #flush() {
       const head = Uint8Array.of(this.#number);
-      this.#open = new Uint8Array(this.#key === undefined ? node.call(OPEN, head) : node.call(MAC_OPEN, node.join(head, this.#key)));
+      this.#open = new Uint8Array(this.#key === undefined ? callHost(OPEN, head) : callHost(MAC_OPEN, node.join(head, this.#key)));
       for (const piece of this.#kept) this.#send(piece);
       this.#kept = [];
     }
 
     #send(bytes) {
-      for (let at = 0; at < bytes.length; at += PIECE_BYTES) node.call(FEED, node.join(this.#open, bytes.subarray(at, at + PIECE_BYTES)));
+      for (let at = 0; at < bytes.length; at += PIECE_BYTES) callHost(FEED, node.join(this.#open, bytes.subarray(at, at + PIECE_BYTES)));
     }
 
     finish() {
       if (this.#open === undefined) {
         if (this.#length + (this.#key?.length ?? 0) <= PIECE_BYTES) {
           const head = Uint8Array.of(this.#number);
-          if (this.#key === undefined) return node.call(HASH, node.join(head, ...this.#kept));
-          return node.call(MAC, node.join(head, node.word(this.#key.length), this.#key, ...this.#kept));
+          if (this.#key === undefined) return callHost(HASH, node.join(head, ...this.#kept));
+          return callHost(MAC, node.join(head, node.word(this.#key.length), this.#key, ...this.#kept));
         }
         this.#flush();
       }
-      const result = node.call(FINISH, this.#open);
+      const result = callHost(FINISH, this.#open);
       this.#open = undefined;
       return result;
     }
@@ -76,7 +76,7 @@
       const other = new Hasher(this.#number, this.#key);
       other.#kept = [...this.#kept];
       other.#length = this.#length;
-      if (this.#open !== undefined) other.#open = new Uint8Array(node.call(COPY, this.#open));
+      if (this.#open !== undefined) other.#open = new Uint8Array(callHost(COPY, this.#open));
       return other;
     }
   };
@@ -97,9 +97,9 @@
     if (building) {
       throw new DOMException(`${call} cannot be called by top-level code: what it gives would be the same in every invocation; call it in the handler`, "OperationError");
     }
-    if (count <= RANDOM_BYTES_MAX) return new Uint8Array(node.call(RANDOM, node.word(count)));
+    if (count <= RANDOM_BYTES_MAX) return new Uint8Array(callHost(RANDOM, node.word(count)));
     const all = new Uint8Array(count);
-    for (let at = 0; at < count; at += RANDOM_BYTES_MAX) all.set(new Uint8Array(node.call(RANDOM, node.word(Math.min(RANDOM_BYTES_MAX, count - at)))), at);
+    for (let at = 0; at < count; at += RANDOM_BYTES_MAX) all.set(new Uint8Array(callHost(RANDOM, node.word(Math.min(RANDOM_BYTES_MAX, count - at)))), at);
     return all;
   };
 

@@ -12,8 +12,6 @@
     number: [33, 39], bigint: [33, 39], boolean: [33, 39], string: [32, 39], symbol: [32, 39], date: [35, 39],
     regexp: [31, 39], special: [36, 39], undefined: [90, 39], null: [1, 22], module: [4, 24],
   };
-  const TypedArray = getPrototypeOf(Uint8Array);
-  const typedName = getOwnPropertyDescriptor(TypedArray.prototype, Symbol.toStringTag).get;
 
   function inspect(value, options, ...legacy) {
     const given = typeof options === "object" && options !== null ? options
@@ -139,7 +137,7 @@
       entries = () => (kind === "Set" ? setEntries(context, value, depth) : mapEntries(context, value, depth));
     } else if (kind === "TypedArray") {
       keys = keys.filter((key) => typeof key === "symbol" || !/^(0|[1-9]\d*)$/.test(key));
-      const name = typedName.call(value);
+      const name = apply(typedArrayName, value, []);
       braces = [`${prefixOf(constructor, tag, name, `(${value.length})`)}[`, "]"];
       if (value.length === 0 && keys.length === 0) return `${braces[0]}]`;
       asArray = true;
@@ -161,7 +159,7 @@
       keys = keys.filter((key) => key !== "stack" && key !== "message" && !(key === "name" && String(value.name) !== "" && Object.hasOwn(value, "name")));
       if (Object.hasOwn(value, "cause") && !keys.includes("cause")) keys.push("cause");
       if (Array.isArray(value.errors) && !keys.includes("errors")) keys.push("errors");
-      base = errorBase(context, value, constructor, keys);
+      base = errorBase(context, value, constructor);
       if (keys.length === 0) return base;
     } else if (kind === "ArrayBuffer") {
       braces[0] = `${prefixOf(constructor, tag, "ArrayBuffer")}{`;
@@ -261,14 +259,14 @@
     return shown;
   }
 
-  function errorBase(context, error, constructor, keys) {
+  function errorBase(context, error, constructor) {
     const frames = framesOf(error);
     let name = error.name === undefined ? "Error" : String(error.name);
     const message = String(error.message ?? "");
     // A class of its own that did not give itself a name.
     if (constructor !== null && name === "Error" && constructor !== "Error") name = constructor;
-    const code = error.code;
-    if (typeof code === "string" && code !== "" && keys.includes("code") && error[node.SHOW_CODE]) name = `${name} [${code}]`;
+    if (weakHas(coded, error)) name = `${name} [${error.code}]`;
+    if (error instanceof GlobalDOMException) name = `DOMException [${name}]`;
     const head = message === "" ? name : `${name}: ${message}`;
     if (frames.length === 0) return `[${head}]`.replaceAll("\n", `\n${" ".repeat(context.indentation)}`);
     const indent = " ".repeat(context.indentation);

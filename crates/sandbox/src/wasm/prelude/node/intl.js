@@ -149,7 +149,7 @@
     DateTimeFormat,
     getCanonicalLocales: (locales) => [...new Set(listOf(locales))],
     supportedValuesOf(key) {
-      if (`${key}` === "timeZone") return node.ask(ZONES).split("\n").filter((name) => name.includes("/") && !name.startsWith("Etc/")).sort();
+      if (`${key}` === "timeZone") return askHost(ZONES).split("\n").filter((name) => name.includes("/") && !name.startsWith("Etc/")).sort();
       throw new RangeError(node.absent(`Intl.supportedValuesOf("${key}")`));
     },
   });
@@ -235,4 +235,106 @@
   }
   node.hide(Number.prototype, { toLocaleString(locales, options) { return numberText(Number.prototype.valueOf.call(this), locales, options); } });
   node.hide(BigInt.prototype, { toLocaleString(locales, options) { return numberText(BigInt.prototype.valueOf.call(this), locales, options); } });
+
+  // `localeCompare` in English order, as far as it goes without tables: base letters first, then accents, then case; spaces,
+  // punctuation and digits before letters; letters of other scripts by code point. Of each text a key is made that compares
+  // as the text should, unit by unit: what stands for its letters, and after a zero each its accents and its case. Spaces,
+  // digits and small letters stand for themselves.
+  const PUNCTUATION = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$";
+  const LIKE = { __proto__: null, ß: "ss", æ: "ae", œ: "oe", ø: "o", đ: "d", ð: "d", ħ: "h", ł: "l", ŀ: "l", ĳ: "ij", ſ: "s", ª: "a", º: "o" };
+  const STROKE = "\u0338", SMALL = "\x01", CAPITAL = "\x02";
+  // Of what is sorted, every text is compared many times.
+  const KEYS_MAX = 10_000, KEPT_LENGTH_MAX = 64;
+  // By code: what stands for a character of ASCII; nothing for what does not count.
+  const standIns = Array.from({ length: 128 }, (_, code) => {
+    const small = String.fromCharCode(code).toLowerCase();
+    return /[a-z0-9\t-\r ]/.test(small) ? small : PUNCTUATION.includes(small) ? `!${String.fromCharCode(PUNCTUATION.indexOf(small) + 1)}` : "";
+  });
+
+  // Roughly, beyond ASCII: signs and spaces, general and Chinese punctuation, currencies, arrows, pictures.
+  const isSymbol = (code) => code < 0xc0 || code === 0xd7 || code === 0xf7 || (code >= 0x2000 && code < 0x2c00) || (code >= 0x3000 && code < 0x3040) || (code >= 0x1f000 && code < 0x20000);
+
+  function keyOf(text, { numeric, ignorePunctuation, hasAccents, hasCase, upperFirst }) {
+    let letters = "", accents = "", cases = "", digits = "";
+    const endNumber = () => {
+      // How many digits, then which.
+      const number = digits.replace(/^0+/, "");
+      letters += `0${String.fromCharCode(Math.min(number.length + 1, 0xffff))}${number}`;
+      digits = "";
+    };
+    const add = (letter, isSmall) => {
+      if (letter === "" || (ignorePunctuation && letter < "0")) return;
+      if (numeric && letter >= "0" && letter <= "9") digits += letter;
+      else {
+        if (digits !== "") endNumber();
+        letters += letter;
+      }
+      accents += SMALL;
+      cases += isSmall !== upperFirst ? SMALL : CAPITAL;
+    };
+    const plain = text.normalize("NFD");
+    for (let i = 0; i < plain.length; i++) {
+      const code = plain.codePointAt(i);
+      if (code < 128) {
+        add(standIns[code], code < 65 || code > 90);
+        continue;
+      }
+      const character = String.fromCodePoint(code);
+      i += character.length - 1;
+      if (code >= 0x300 && code < 0x370) {
+        accents += character;
+        continue;
+      }
+      const small = character.toLowerCase(), like = LIKE[small];
+      if (like === undefined) add(isSymbol(code) ? `/${small}` : small, small === character);
+      else {
+        for (const letter of like) add(letter, small === character);
+        accents += STROKE;
+      }
+    }
+    if (digits !== "") endNumber();
+    const second = hasAccents ? accents.replace(/\x01+$/, "") : "", third = hasCase ? cases.replace(/\x01+$/, "") : "";
+    return third !== "" ? `${letters}\0${second}\0${third}` : second !== "" ? `${letters}\0${second}` : letters;
+  }
+
+  // By what the options come to: the keys that are known.
+  const collations = new Map();
+  function collationOf({ numeric, ignorePunctuation, sensitivity = "variant", caseFirst }) {
+    if (!["base", "accent", "case", "variant"].includes(`${sensitivity}`)) throw new RangeError(`Value ${sensitivity} out of range for Intl.Collator options property sensitivity`);
+    const name = `${!!numeric} ${!!ignorePunctuation} ${sensitivity} ${caseFirst === "upper"}`;
+    let collation = collations.get(name);
+    if (collation === undefined) {
+      const isVariant = sensitivity === "variant";
+      collation = {
+        numeric: !!numeric, ignorePunctuation: !!ignorePunctuation, upperFirst: caseFirst === "upper", keys: new Map(),
+        hasAccents: isVariant || sensitivity === "accent", hasCase: isVariant || sensitivity === "case",
+      };
+      collations.set(name, collation);
+    }
+    return collation;
+  }
+  const USUAL = collationOf({});
+
+  function keptKey(text, collation) {
+    let key = collation.keys.get(text);
+    if (key === undefined) {
+      key = collation === USUAL && /^[a-z0-9 ]*$/.test(text) ? text : keyOf(text, collation);
+      if (text.length > KEPT_LENGTH_MAX) return key;
+      if (collation.keys.size >= KEYS_MAX) collation.keys.clear();
+      collation.keys.set(text, key);
+    }
+    return key;
+  }
+
+  node.hide(String.prototype, {
+    localeCompare(other, locales, options) {
+      if (this === undefined || this === null) throw new TypeError("String.prototype.localeCompare called on null or undefined");
+      const a = `${this}`, b = `${other}`;
+      if (locales !== undefined) listOf(locales);
+      const collation = options === undefined ? USUAL : collationOf(options);
+      const left = keptKey(a, collation), right = keptKey(b, collation);
+      return left < right ? -1 : left > right ? 1 : 0;
+    },
+  });
+  defineProperty(String.prototype.localeCompare, "length", { value: 1 });
 }

@@ -8,13 +8,13 @@
   node.zoneOf = (given) => {
     const name = `${given}`;
     if (UTC.test(name)) return "UTC";
-    return node.ask(NAME, name);
+    return askHost(NAME, name);
   };
 
   // { seconds east of UTC, abbreviation }
   node.offsetAt = (zone, millis) => {
     if (zone === "UTC") return { seconds: 0, abbreviation: "UTC" };
-    const answer = node.call(OFFSET, node.join(new Uint8Array(new Float64Array([millis]).buffer), node.bytesOf(zone, "latin1")));
+    const answer = callHost(OFFSET, node.join(new Uint8Array(new Float64Array([millis]).buffer), node.bytesOf(zone, "latin1")));
     return { seconds: new DataView(answer).getInt32(0, true), abbreviation: node.textOf(new Uint8Array(answer, 4), "latin1") };
   };
 

@@ -87,7 +87,7 @@
           absolute = isRooted(root);
         }
         const text = tidy(split(rest), false).join(sep);
-        return isWindows ? `${drive || (absolute ? "" : "")}${sep}${text}` : `/${text}`;
+        return isWindows ? `${drive}${sep}${text}` : `/${text}`;
       },
       relative(from, to) {
         node.needString("from", from);

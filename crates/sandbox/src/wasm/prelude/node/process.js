@@ -101,7 +101,7 @@
   builtins.process = () => globalThis.process;
   builtins.console = () => globalThis.console;
 
-  // Node's timer functions are the globals; what a tenant replaces there, the module shows too.
+  const { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, clearImmediate } = globalThis;
   const aborted = (signal, clear) => new Promise((_, reject) => {
     if (!signal) return;
     const stop = () => {
@@ -111,26 +111,24 @@
     if (signal.aborted) stop();
     else signal.addEventListener("abort", stop, { once: true });
   });
-  function after(delay, value, options) {
+  function after(start, clear, value, options) {
     let timer;
-    const done = new Promise((settle) => { timer = globalThis.setTimeout(settle, delay, value); });
-    return options?.signal ? Promise.race([done, aborted(options.signal, () => globalThis.clearTimeout(timer))]) : done;
+    const done = new Promise((settle) => { timer = start(() => settle(value)); });
+    if (options?.ref === false) timer.unref();
+    return options?.signal ? Promise.race([done, aborted(options.signal, () => clear(timer))]) : done;
   }
   const promises = {
-    setTimeout: (delay, value, options) => after(delay, value, options),
-    setImmediate: (value, options) => after(0, value, options),
+    setTimeout: (delay, value, options) => after((settle) => setTimeout(settle, delay), clearTimeout, value, options),
+    setImmediate: (value, options) => after(setImmediate, clearImmediate, value, options),
     async *setInterval(delay, value, options) {
-      for (;;) yield await after(delay, value, options);
+      for (;;) yield await promises.setTimeout(delay, value, options);
     },
-    scheduler: { wait: (delay, options) => after(delay, undefined, options), yield: () => after(0) },
+    scheduler: { wait: (delay, options) => promises.setTimeout(delay, undefined, options), yield: () => promises.setImmediate() },
   };
-  const timers = { promises };
-  for (const name of ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "setImmediate", "clearImmediate"]) {
-    timers[name] = (...items) => globalThis[name](...items);
-  }
   const promisified = Symbol.for("nodejs.util.promisify.custom");
-  node.hide(timers.setTimeout, { [promisified]: promises.setTimeout });
-  node.hide(timers.setImmediate, { [promisified]: promises.setImmediate });
+  node.hide(setTimeout, { [promisified]: promises.setTimeout });
+  node.hide(setImmediate, { [promisified]: promises.setImmediate });
+  const timers = { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, clearImmediate, promises };
   builtins.timers = () => timers;
   builtins["timers/promises"] = () => promises;
 

@@ -10,18 +10,7 @@
     }
   }
 
-  function unescapeBuffer(text, spaces) {
-    const plain = Buffer.from(spaces ? text.replace(/\+/g, " ") : text);
-    const out = Buffer.alloc(plain.length);
-    let count = 0;
-    const digit = (code) => (code >= 48 && code <= 57 ? code - 48 : code >= 65 && code <= 70 ? code - 55 : code >= 97 && code <= 102 ? code - 87 : -1);
-    for (let i = 0; i < plain.length; i++) {
-      const high = plain[i] === 37 ? digit(plain[i + 1]) : -1, low = high >= 0 ? digit(plain[i + 2]) : -1;
-      out[count++] = low >= 0 ? high * 16 + low : plain[i];
-      if (low >= 0) i += 2;
-    }
-    return out.subarray(0, count);
-  }
+  const unescapeBuffer = (text, spaces) => node.viewOf(percentBytes(spaces ? text.replaceAll("+", " ") : text));
 
   function unescapeText(text, spaces) {
     try {

@@ -29,35 +29,15 @@
     }
 
     get lastChar() { return Buffer.from(this.#rest); }
-    get lastNeed() { return this.#rest.length === 0 ? 0 : lengthOf(this.#rest[0]) - this.#rest.length; }
-    get lastTotal() { return this.#rest.length === 0 ? 0 : lengthOf(this.#rest[0]); }
+    get lastNeed() { return this.#rest.length === 0 ? 0 : sizeOfCharacter(this.#rest[0]) - this.#rest.length; }
+    get lastTotal() { return this.#rest.length === 0 ? 0 : sizeOfCharacter(this.#rest[0]); }
   }
-
-  const lengthOf = (first) => (first >= 0xf0 && first <= 0xf4 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 1);
 
   // How many bytes at the end may become a character with what follows.
   function incomplete(bytes, encoding) {
-    const { length } = bytes;
     switch (encoding) {
-      case "base64": case "base64url": return length % 3;
-      case "utf16le": {
-        const odd = length % 2;
-        const high = length - odd >= 2 && (bytes[length - odd - 1] & 0xfc) === 0xd8;
-        return odd + (high ? 2 : 0);
-      }
-      case "utf8":
-        for (let back = 1; back <= Math.min(3, length); back++) {
-          const byte = bytes[length - back];
-          if ((byte & 0xc0) === 0x80) continue;
-          if (byte < 0xc2 || byte > 0xf4 || lengthOf(byte) <= back) return 0;
-          // A second byte that cannot follow its first ends the character already.
-          if (back > 1) {
-            const second = bytes[length - back + 1];
-            if ((byte === 0xe0 && second < 0xa0) || (byte === 0xed && second > 0x9f) || (byte === 0xf0 && second < 0x90) || (byte === 0xf4 && second > 0x8f)) return 0;
-          }
-          return back;
-        }
-        return 0;
+      case "base64": case "base64url": return bytes.length % 3;
+      case "utf8": case "utf16le": return unfinished(ENCODINGS.indexOf(encoding === "utf8" ? "utf-8" : "utf-16le"), bytes);
       default: return 0;
     }
   }

@@ -102,7 +102,7 @@
     if ((algorithm.tagLength ?? AES_TAG_BITS) !== AES_TAG_BITS) throw unsupported(`AES-GCM with a tag of ${algorithm.tagLength} bits (128 is)`);
     const text = bytesFrom(data);
     short({ length: text.length + authenticated.length }, "AES-GCM");
-    return node.call(AES_GCM, node.join(Uint8Array.of(direction), node.word(material.length), material, nonce, node.word(authenticated.length), authenticated, text));
+    return callHost(AES_GCM, node.join(Uint8Array.of(direction), node.word(material.length), material, nonce, node.word(authenticated.length), authenticated, text));
   }
 
   // As host/crypto.rs numbers them.
@@ -131,7 +131,7 @@
       if (number === 23 || number === 32) signature = node.derSignature(signature);
     }
     short({ length: data.length + material.length + signature.length }, "verifying");
-    const answer = node.call(VERIFY, node.join(Uint8Array.of(number), node.word(material.length), material, node.word(signature.length), signature, data));
+    const answer = callHost(VERIFY, node.join(Uint8Array.of(number), node.word(material.length), material, node.word(signature.length), signature, data));
     return new Uint8Array(answer)[0] === 1;
   }
 

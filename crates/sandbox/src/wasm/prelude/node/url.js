@@ -242,10 +242,9 @@
   }
 
   const exports = {
-    Url, parse, resolve: (from, to) => parse(from, false, true).resolve(to),
+    Url, URL, URLSearchParams, parse, resolve: (from, to) => parse(from, false, true).resolve(to),
     resolveObject: (from, to) => (from ? parse(from, false, true).resolveObject(to) : to),
     format, domainToASCII, domainToUnicode, fileURLToPath, pathToFileURL, urlToHttpOptions,
   };
-  for (const name of ["URL", "URLSearchParams"]) if (globalThis[name]) exports[name] = globalThis[name];
   builtins.url = () => exports;
 }

@@ -154,7 +154,7 @@
   const exports = {
     inspect, format: formatText, formatWithOptions, promisify, callbackify, inherits, deprecate, types: node.types,
     isDeepStrictEqual: (a, b) => node.deepEqual(a, b, true),
-    stripVTControlCharacters, styleText,
+    stripVTControlCharacters, styleText, TextEncoder, TextDecoder,
     toUSVString: (value) => `${value}`.toWellFormed(),
     debuglog: () => Object.assign(() => {}, { enabled: false }),
     aborted: (signal) => new Promise((done) => (signal.aborted ? done() : signal.addEventListener("abort", () => done(), { once: true }))),
@@ -178,6 +178,5 @@
     _extend: (target, source) => (source !== null && typeof source === "object" ? Object.assign(target, source) : target),
   };
   exports.debug = exports.debuglog;
-  for (const name of ["TextEncoder", "TextDecoder"]) if (globalThis[name]) exports[name] = globalThis[name];
   builtins.util = () => exports;
 }

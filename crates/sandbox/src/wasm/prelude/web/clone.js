@@ -7,7 +7,9 @@ const is = (method) => {
 };
 const getterOf = (Class, name) => getOwnPropertyDescriptor(Class.prototype, name).get;
 const isDate = is(Date.prototype.getTime), isMap = is(getterOf(Map, "size")), isSet = is(getterOf(Set, "size"));
-const isRegExp = is(getterOf(RegExp, "source")), isArrayBuffer = is(getterOf(ArrayBuffer, "byteLength"));
+const hasSource = is(getterOf(RegExp, "source")), isArrayBuffer = is(getterOf(ArrayBuffer, "byteLength"));
+// The prototype answers too.
+const isRegExp = (value) => hasSource(value) && value !== RegExp.prototype;
 const isSharedBuffer = is(getterOf(SharedArrayBuffer, "byteLength"));
 const isWeakMap = is(WeakMap.prototype.has), isWeakSet = is(WeakSet.prototype.has), isWeakRef = is(WeakRef.prototype.deref);
 const boxed = [Boolean, Number, String, BigInt].map((Class) => ({ isBox: is(Class.prototype.valueOf), value: Class.prototype.valueOf }));
@@ -63,7 +65,7 @@ function cloneError(error, known) {
 // What has no members to follow; undefined if it is something else.
 function cloneLeaf(value, known) {
   if (isDate(value)) return new Date(apply(Date.prototype.getTime, value, []));
-  if (isRegExp(value) && value !== RegExp.prototype) return new RegExp(apply(getterOf(RegExp, "source"), value, []), value.flags);
+  if (isRegExp(value)) return new RegExp(apply(getterOf(RegExp, "source"), value, []), value.flags);
   if (isArrayBuffer(value)) {
     if (value.detached) throw exception("DataCloneError", "an ArrayBuffer is detached and could not be cloned.");
     if (!value.resizable) return value.slice(0);

@@ -23,8 +23,7 @@ function exposeClass(Class, name = Class.name) {
   expose(name, Class);
 }
 
-// `DOMException`s are the engine's own.
-const exception = (name, message) => new DOMException(message, name);
+const exception = (name, message) => new ToldDOMException(message, name);
 
 function needArguments(given, count, what) {
   if (given < count) throw new TypeError(`${what} needs ${count} argument${count > 1 ? "s" : ""}, but has ${given}`);
@@ -102,9 +101,19 @@ function askHost(operation, data) {
 }
 
 // What nobody catches, of a listener or a microtask, ends the call as it ends a process of Node.js: thrown where the C
-// side calls, which is as soon as the jobs are done.
+// side calls, which is as soon as the jobs are done; or, when the handler's result is there before, in its place.
+let uncaught;
 function throwUncaught(error) {
+  uncaught ??= { error };
   startTimer(newTimer(() => { throw error; }, [], undefined));
+}
+
+// Whether something went wrong beside the result, or may yet; and the wait until all has run that `queueMicrotask` and its
+// like were given.
+const mayHaveFailed = () => uncaught !== undefined || jobsQueued > 0;
+async function failUncaught() {
+  while (uncaught === undefined && jobsQueued > 0) await undefined;
+  if (uncaught !== undefined) throw uncaught.error;
 }
 expose("reportError", function reportError(error) {
   needArguments(arguments.length, 1, "reportError");
@@ -112,9 +121,12 @@ expose("reportError", function reportError(error) {
 });
 
 const queueJob = queueMicrotask;
+let jobsQueued = 0;
 expose("queueMicrotask", function queueMicrotask(callback) {
   if (typeof callback !== "function") throw new TypeError("queueMicrotask: the callback is not a function");
+  jobsQueued++;
   queueJob(() => {
+    jobsQueued--;
     try { callback(); } catch (error) { throwUncaught(error); }
   });
 });

@@ -87,7 +87,7 @@ const pairIterators = new WeakMap();
 let searchPairs, searchOf, refreshSearch;
 class URLSearchParams {
   #pairs = [];
-  // The URL's function that takes the new query, if there is one.
+  // Tells the URL whose query this is, if there is one, that it has changed.
   #changed = undefined;
   static {
     searchPairs = (search) => search.#pairs;
@@ -118,7 +118,7 @@ class URLSearchParams {
     }
     this.#pairs = [...record];
   }
-  #update() { this.#changed?.(formSerialize(this.#pairs)); }
+  #update() { this.#changed?.(); }
   get size() { return this.#pairs.length; }
   append(name, value) {
     needArguments(arguments.length, 2, "URLSearchParams.append");

@@ -1,4 +1,4 @@
-// TextEncoder and TextDecoder. Bytes become text in the host, a piece at a time.
+// TextEncoder and TextDecoder. Bytes become text in the host, a piece at a time. `atob` and `btoa` are the engine's.
 // Of the first encoding; the next ones follow, each with its fatal twin.
 const OP_DECODE = 20;
 const PIECE_BYTES = 256 * 1024;
@@ -13,6 +13,9 @@ for (const [name, labels] of [
 }
 const ENCODINGS = ["utf-8", "utf-16le", "utf-16be", "windows-1252"];
 
+// Bytes of the UTF-8 character that begins with `byte`; 1 if none does.
+const sizeOfCharacter = (byte) => (byte >= 0xf0 && byte <= 0xf4 ? 4 : byte >= 0xe0 && byte < 0xf0 ? 3 : byte >= 0xc2 && byte < 0xe0 ? 2 : 1);
+
 // How many bytes at the end of `bytes` are the beginning of a character that is not there yet.
 function unfinished(encoding, bytes) {
   const length = bytes.length;
@@ -21,9 +24,8 @@ function unfinished(encoding, bytes) {
     for (let back = 1; back <= 3 && back <= length; back++) {
       const byte = bytes[length - back];
       if ((byte & 0xc0) === 0x80) continue;
-      const size = byte >= 0xf0 && byte <= 0xf4 ? 4 : byte >= 0xe0 && byte < 0xf0 ? 3 : byte >= 0xc2 && byte < 0xe0 ? 2 : 1;
       // Only if it can still become one: a wrong second byte is told at once.
-      return size > back && (back === 1 || isSecond(byte, bytes[length - back + 1])) ? back : 0;
+      return sizeOfCharacter(byte) > back && (back === 1 || isSecond(byte, bytes[length - back + 1])) ? back : 0;
     }
     return 0;
   }
@@ -134,3 +136,11 @@ class TextEncoder {
   }
 }
 exposeClass(TextEncoder);
+
+for (const name of ["atob", "btoa"]) {
+  const code = globalThis[name];
+  expose(name, { [name](text) {
+    needArguments(arguments.length, 1, name);
+    try { return code(text); } catch (error) { throw tellStack(error); }
+  } }[name]);
+}

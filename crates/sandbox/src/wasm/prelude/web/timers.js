@@ -59,6 +59,7 @@ function startTimer(timer) {
   if (timer.isHeld) timersHeld++;
   timer.isLive = true;
   timer.order = timersMade++;
+  if (timer.number !== undefined) numbered.set(timer.number, timer);
   if (timer.delay === undefined) {
     immediates.push(timer);
   } else {
@@ -69,12 +70,19 @@ function startTimer(timer) {
 }
 
 function stopTimer(timer) {
-  if (timer === undefined || !timer.isLive) return;
+  if (!timer.isLive) return;
   timer.isLive = false;
   timersCount--;
   if (timer.isHeld) timersHeld--;
   if (timer.at >= 0) heapRemove(timer);
   if (timer.number !== undefined) numbered.delete(timer.number);
+}
+
+// For ever, whether it has fired or not.
+function clearTimer(timer) {
+  if (timer === undefined) return;
+  timer.isCleared = true;
+  stopTimer(timer);
 }
 
 function holdTimer(timer, isHeld) {
@@ -85,7 +93,7 @@ function holdTimer(timer, isHeld) {
 
 // { run, rest, delay in ms (undefined: an immediate), every in ms (undefined: once) } and what the functions above add.
 function newTimer(run, rest, delay, every) {
-  return { run, rest, delay, every, due: 0, order: 0, at: -1, number: undefined, isLive: false, isHeld: true, handle: undefined };
+  return { run, rest, delay, every, due: 0, order: 0, at: -1, number: undefined, isLive: false, isCleared: false, isHeld: true, handle: undefined };
 }
 
 let timerOf;
@@ -105,18 +113,21 @@ class Timeout {
   ref() { holdTimer(this.#timer, true); return this; }
   unref() { holdTimer(this.#timer, false); return this; }
   hasRef() { return this.#timer.isHeld; }
+  // One that has fired already begins anew.
   refresh() {
     const timer = this.#timer;
-    if (timer.isLive) { stopTimer(timer); startTimer(timer); }
+    if (timer.isCleared) return this;
+    stopTimer(timer);
+    startTimer(timer);
     return this;
   }
-  close() { stopTimer(this.#timer); return this; }
+  close() { clearTimer(this.#timer); return this; }
   [Symbol.toPrimitive]() {
     const timer = this.#timer;
     if (timer.number === undefined && timer.isLive) numbered.set(timer.number = timersMade++, timer);
     return timer.number ?? 0;
   }
-  [Symbol.dispose]() { stopTimer(this.#timer); }
+  [Symbol.dispose]() { clearTimer(this.#timer); }
 }
 class Immediate extends Timeout {}
 
@@ -142,9 +153,9 @@ expose("setImmediate", function setImmediate(callback, ...rest) {
   needCallback(callback, "setImmediate");
   return new Immediate(startTimer(newTimer(callback, rest, undefined)));
 });
-expose("clearTimeout", function clearTimeout(timeout) { stopTimer(timerOf(timeout)); });
-expose("clearInterval", function clearInterval(timeout) { stopTimer(timerOf(timeout)); });
-expose("clearImmediate", function clearImmediate(immediate) { stopTimer(timerOf(immediate)); });
+expose("clearTimeout", function clearTimeout(timeout) { clearTimer(timerOf(timeout)); });
+expose("clearInterval", function clearInterval(timeout) { clearTimer(timerOf(timeout)); });
+expose("clearImmediate", function clearImmediate(immediate) { clearTimer(timerOf(immediate)); });
 
 function runTimer(timer) {
   if (timer.every === undefined) {

@@ -37,14 +37,16 @@ function partsOf(href) {
 }
 
 class URL {
-  #href;
+  #text;
   #parts = undefined;
   #search = undefined;
+  // Whether the parameters have changed since, which goes into the text when somebody looks.
+  #isStale = false;
   constructor(input, base = undefined) {
     needArguments(arguments.length, 1, "URL");
     const text = scalarText(input);
-    this.#href = parseHref(text, base);
-    if (this.#href === "") {
+    this.#text = parseHref(text, base);
+    if (this.#text === "") {
       const error = new TypeError("Invalid URL");
       Object.assign(error, base === undefined ? { code: "ERR_INVALID_URL", input: text } : { code: "ERR_INVALID_URL", input: text, base: `${base}` });
       throw error;
@@ -58,17 +60,25 @@ class URL {
     needArguments(arguments.length, 1, "URL.parse");
     try { return new URL(input, base); } catch { return null; }
   }
+  get #href() {
+    if (this.#isStale) {
+      this.#isStale = false;
+      this.#set("search", formSerialize(searchPairs(this.#search)));
+    }
+    return this.#text;
+  }
   #take(href) {
-    this.#href = href;
+    this.#text = href;
     this.#parts = undefined;
+    this.#isStale = false;
   }
   #set(name, value) {
     const text = scalarText(value);
     try { this.#take(host.ask(OP_URL_SET, `${name}\0${this.#href}\0${text}`)); } catch {}
   }
   #cut(from, to) {
-    const parts = (this.#parts ??= partsOf(this.#href));
-    return this.#href.slice(parts[from], to === undefined ? undefined : parts[to]);
+    const href = this.#href, parts = (this.#parts ??= partsOf(href));
+    return href.slice(parts[from], to === undefined ? undefined : parts[to]);
   }
   get href() { return this.#href; }
   set href(value) {
@@ -84,7 +94,10 @@ class URL {
     const inner = URL.parse(this.pathname);
     return inner !== null && (inner.protocol === "http:" || inner.protocol === "https:") ? inner.origin : "null";
   }
-  get protocol() { return this.#href.slice(0, (this.#parts ??= partsOf(this.#href)).scheme); }
+  get protocol() {
+    const href = this.#href;
+    return href.slice(0, (this.#parts ??= partsOf(href)).scheme);
+  }
   set protocol(value) { this.#set("protocol", value); }
   get username() {
     const text = this.#credentials();
@@ -111,7 +124,7 @@ class URL {
   get pathname() {
     const path = this.#cut("path", "query");
     // `/.` stands before a path that would read as a host, and is not part of it.
-    return path.startsWith("/.//") && !this.#href.startsWith("//", this.#parts.scheme) ? path.slice(2) : path;
+    return path.startsWith("/.//") && !this.#text.startsWith("//", this.#parts.scheme) ? path.slice(2) : path;
   }
   set pathname(value) { this.#set("pathname", value); }
   get search() {
@@ -123,7 +136,7 @@ class URL {
     this.#refresh();
   }
   get searchParams() {
-    return (this.#search ??= searchOf(this.search.slice(1), (query) => this.#set("search", query)));
+    return (this.#search ??= searchOf(this.search.slice(1), () => { this.#isStale = true; }));
   }
   #refresh() { if (this.#search !== undefined) refreshSearch(this.#search, this.search.slice(1)); }
   get hash() {

@@ -1,4 +1,4 @@
-// WritableStream with its writer and controller, TransformStream, and piping, after the Streams Standard.
+// WritableStream with its writer and controller, and piping, after the Streams Standard.
 const CLOSING = {};
 
 function newWritable({ start, write: put, close, abort, mark = 1, size }, stream) {
