@@ -52,6 +52,8 @@ const HANDLER: &str = r#"exports.handler = async ({ script, isAsync, negative })
 };"#;
 const FOLDERS: [&str; 3] = ["test/language", "test/built-ins", "test/annexB"];
 const EVERY_DEFAULT: usize = 10;
+/// Failures of one area that it takes to be named.
+const AREA_COUNT_MIN: usize = 3;
 const SPAN_MAX: Duration = Duration::from_secs(5);
 
 struct Stage {
@@ -140,7 +142,7 @@ fn main() -> Result<()> {
         collect(&folder.join(part), &mut files)?;
     }
     files.sort();
-    let (mut ran, mut skipped, mut engines, mut ours) = (0, 0, 0, Vec::new());
+    let (mut ran, mut skipped, mut engines, mut ours) = (0, 0, BTreeMap::<String, usize>::new(), Vec::new());
     for path in files.iter().step_by(every) {
         let Some(event) = event(&folder, path)? else {
             skipped += 1;
@@ -148,7 +150,7 @@ fn main() -> Result<()> {
         };
         ran += 1;
         match (stages[0].run(&event), stages[1].run(&event)) {
-            (Some(_), Some(_)) => engines += 1,
+            (Some(_), Some(_)) => *engines.entry(area(path.strip_prefix(&folder)?)).or_default() += 1,
             (Some(why), None) => ours.push((path, why)),
             (None, _) => {}
         }
@@ -156,6 +158,10 @@ fn main() -> Result<()> {
     for (path, why) in &ours {
         println!("{}: {}", path.strip_prefix(&folder)?.display(), why.lines().next().unwrap_or_default());
     }
+    for (area, count) in engines.iter().filter(|(_, count)| **count >= AREA_COUNT_MIN) {
+        println!("{count} on the bare engine too: {area}");
+    }
+    let engines: usize = engines.values().sum();
     println!(
         "{ran} of {} files ran (modules and {skipped} others did not): {} passed, {engines} fail on the bare engine too, {} on \
          this runtime alone",
@@ -164,6 +170,11 @@ fn main() -> Result<()> {
         ours.len()
     );
     Ok(())
+}
+
+/// `test/built-ins/Temporal`.
+fn area(path: &Path) -> String {
+    path.iter().take(3).map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {

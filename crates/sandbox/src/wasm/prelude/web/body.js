@@ -1,6 +1,45 @@
 // What Request and Response have in common: a body that is read once.
 //
-// A body is { bytes } or { stream } (a readable's state); bytes become a stream only when somebody asks for one.
+// A body is { bytes }, { incoming } or { stream } (a readable's state); the others become a stream only when somebody asks
+// for one. `incoming` is what comes in from outside: most code wants all of it at once.
+const newIncoming = (cancel) => ({ chunks: [], length: 0, isOver: false, failure: undefined, notify: undefined, stream: undefined, cancel });
+
+function addIncoming(incoming, chunk) {
+  const { stream } = incoming;
+  if (stream === undefined) {
+    incoming.chunks.push(chunk);
+    incoming.length += chunk.length;
+  } else if (stream.state === "readable") {
+    enqueueChunk(stream, chunk);
+  }
+}
+
+function endIncoming(incoming) {
+  incoming.isOver = true;
+  incoming.notify?.();
+  if (incoming.stream?.state === "readable") closeReadable(incoming.stream);
+}
+
+function failIncoming(incoming, error) {
+  incoming.failure = { error };
+  incoming.notify?.();
+  if (incoming.stream !== undefined) errorReadable(incoming.stream, error);
+}
+
+async function allIncoming(incoming) {
+  if (!incoming.isOver && incoming.failure === undefined) await new GlobalPromise((resolve) => { incoming.notify = resolve; });
+  if (incoming.failure !== undefined) throw incoming.failure.error;
+  return joinBytes(incoming.chunks, incoming.length);
+}
+
+function streamOfIncoming(incoming) {
+  const stream = (incoming.stream = newReadable({ isBytes: true, mark: 0, cancel: incoming.cancel }));
+  for (const chunk of incoming.chunks) enqueueChunk(stream, chunk);
+  incoming.chunks = [];
+  if (incoming.failure !== undefined) errorReadable(stream, incoming.failure.error);
+  else if (incoming.isOver) closeReadable(stream);
+  return stream;
+}
 
 // What may be given as a body → { body, type }.
 function extractBody(init) {
@@ -41,7 +80,9 @@ function needUsable(body) {
 function bodyStream(body) {
   if (body === undefined) return null;
   if (body.stream === undefined) {
-    body.stream = streamOfBytes(body.bytes);
+    const isIncoming = body.incoming !== undefined;
+    // Of one that is being read all at once, nothing is left for a stream.
+    body.stream = !isIncoming ? streamOfBytes(body.bytes) : body.isUsed ? newReadable({ isBytes: true, mark: 0 }) : streamOfIncoming(body.incoming);
     if (body.isUsed) {
       // As whoever read it left it.
       body.stream.isDisturbed = true;
@@ -56,6 +97,7 @@ function bodyStream(body) {
 function cloneBody(body) {
   if (body === undefined) return undefined;
   needUsable(body);
+  if (body.incoming !== undefined) bodyStream(body);
   if (body.stream === undefined) return { ...body };
   const [first, second] = teeReadable(body.stream);
   body.stream = first;
@@ -68,7 +110,7 @@ async function readBody(body) {
   needUsable(body);
   if (body.stream === undefined) {
     body.isUsed = true;
-    return body.bytes;
+    return body.incoming === undefined ? body.bytes : allIncoming(body.incoming);
   }
   const reader = acquireReader(body.stream);
   const chunks = [];

@@ -6,25 +6,25 @@ const fetchFailed = (why) => new TypeError(`fetch failed: ${why}`);
 
 function fetchRequest(state, body) {
   const headers = [...headerPairs(state.headers)];
-  if (!state.headers.has("accept")) headers.push(["accept", "*/*"]);
-  if (!state.headers.has("user-agent")) headers.push(["user-agent", USER_AGENT]);
+  if (!hasHeader(state.headers, "accept")) headers.push(["accept", "*/*"]);
+  if (!hasHeader(state.headers, "user-agent")) headers.push(["user-agent", USER_AGENT]);
   // The fragment is nobody's business but ours.
-  const url = state.url.split("#", 1)[0];
+  const hash = state.url.indexOf("#"), url = hash < 0 ? state.url : state.url.slice(0, hash);
   const head = utf8(`${stringify({ method: state.method, url, headers, redirect: state.redirect })}\0`);
   return joinBytes([head, body], head.length + body.length);
 }
 
 function startFetch(state, body, settle) {
   const { signal } = state;
-  let id, forget, stream;
+  let id, forget, incoming;
   const end = () => {
     awaited.delete(id);
     forget?.();
   };
   const fail = (error) => {
     end();
-    if (stream === undefined) settle.reject(error);
-    else errorReadable(stream, error);
+    if (incoming === undefined) settle.reject(error);
+    else failIncoming(incoming, error);
   };
   const stop = () => {
     end();
@@ -45,15 +45,15 @@ function startFetch(state, body, settle) {
   awaited.set(id, (kind, payload) => {
     switch (kind) {
       case FETCH_HEAD:
-        stream = newReadable({ isBytes: true, mark: 0, cancel: stop });
-        settle.resolve(fetchResponse(state, parse(utf8Text(payload)), stream));
+        incoming = newIncoming(stop);
+        settle.resolve(fetchResponse(state, parse(utf8Text(payload)), incoming));
         break;
       case FETCH_CHUNK:
-        if (stream?.state === "readable") enqueueChunk(stream, payload);
+        if (incoming !== undefined) addIncoming(incoming, payload);
         break;
       case FETCH_END:
         end();
-        if (stream?.state === "readable") closeReadable(stream);
+        if (incoming !== undefined) endIncoming(incoming);
         break;
       case FETCH_FAILED:
         // The gateway's words say already whether the request was refused or failed.
@@ -63,13 +63,13 @@ function startFetch(state, body, settle) {
   });
 }
 
-function fetchResponse(state, head, stream) {
+function fetchResponse(state, head, incoming) {
   const { status } = head;
   const hasBody = !NULL_BODY_STATUSES.includes(status) && state.method !== "HEAD";
   return newResponse({
     type: "basic", url: head.url, redirected: head.redirected, status, statusText: head.statusText,
     headers: newHeaders(head.headers, true),
-    body: hasBody ? { bytes: undefined, stream, isUsed: false } : undefined,
+    body: hasBody ? { bytes: undefined, stream: undefined, incoming, isUsed: false } : undefined,
   });
 }
 

@@ -13,7 +13,7 @@ function headerValue(value, name) {
   return text;
 }
 
-let headerPairs, newHeaders;
+let headerPairs, hasHeader, newHeaders;
 class Headers {
   // By lower-case name; an array of values for set-cookie.
   #values = new Map();
@@ -21,6 +21,8 @@ class Headers {
   #sorted = undefined;
   static {
     headerPairs = (headers) => headers.#list();
+    // By the lower-case name of one of ours.
+    hasHeader = (headers, name) => headers.#values.has(name);
     // Of a response from outside: what is not allowed there is not our problem.
     newHeaders = (pairs, isImmutable) => {
       const headers = new Headers();

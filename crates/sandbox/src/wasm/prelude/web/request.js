@@ -31,15 +31,16 @@ class Request {
     const state = { url: undefined, method: "GET", headers: undefined, body: undefined, signal: undefined, integrity: "", keepalive: false, referrer: "about:client",
       mode: "cors", credentials: "same-origin", cache: "default", redirect: "follow", referrerPolicy: "", ...from };
     if (from === undefined) {
-      const url = URL.parse(input);
-      if (url === null) throw new TypeError(`Request: '${input}' is not an absolute URL`);
-      if (url.username !== "" || url.password !== "") throw new TypeError("Request: a URL with credentials is not allowed; use the authorization header");
-      state.url = url.href;
+      const url = parseHref(scalarText(input));
+      if (url === "") throw new TypeError(`Request: '${input}' is not an absolute URL`);
+      const { user, hostAt } = partsOf(url);
+      if (user !== hostAt) throw new TypeError("Request: a URL with credentials is not allowed; use the authorization header");
+      state.url = url;
     } else {
       state.signal = input.signal;
       state.body = undefined;
     }
-    for (const field of ownKeys(REQUEST_FIELDS)) if (given[field] !== undefined) state[field] = oneOf(given[field], REQUEST_FIELDS[field], `Request: ${field}`);
+    if (init !== undefined) for (const field of ownKeys(REQUEST_FIELDS)) if (given[field] !== undefined) state[field] = oneOf(given[field], REQUEST_FIELDS[field], `Request: ${field}`);
     if (given.mode !== undefined && state.mode === "navigate") throw new TypeError("Request: the mode is not allowed");
     if (given.method !== undefined) state.method = methodName(given.method);
     if (given.integrity !== undefined) state.integrity = `${given.integrity}`;
@@ -102,15 +103,22 @@ function responseStatus(value) {
 let newResponse, responseState;
 class Response {
   #state;
+  // What the next one is made of, if it is one of ours.
+  static #made = undefined;
   static {
     responseState = (response) => response.#state;
     newResponse = (state) => {
-      const response = new Response();
-      response.#state = { type: "default", url: "", status: 200, statusText: "", redirected: false, body: undefined, ...state };
-      return response;
+      Response.#made = { type: "default", url: "", status: 200, statusText: "", redirected: false, body: undefined, ...state };
+      return new Response();
     };
   }
   constructor(body = null, init) {
+    const made = Response.#made;
+    Response.#made = undefined;
+    if (made !== undefined) {
+      this.#state = made;
+      return;
+    }
     const { status = 200, statusText = "", headers } = dictionary(init, "the response's options");
     const state = { type: "default", url: "", status: responseStatus(status), statusText: byteText(statusText, "the status text"), redirected: false, body: undefined, headers: new Headers(headers) };
     if (/[^\t\x20-\x7e\x80-\xff]/.test(state.statusText)) throw new TypeError("the status text has a control character");
