@@ -16,7 +16,7 @@ use crate::body::JsonOrDefault;
 use crate::param::{PageQuery, Path, Query};
 use crate::problem::Problem;
 use crate::schema::FunctionConfigSchema;
-use crate::stop::{QuarantineView, StopView};
+use crate::stop::{QuarantineView, StopView, not_own, speaker};
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(list_functions)).routes(routes!(put_function, get_function, delete_function))
@@ -121,7 +121,8 @@ async fn get_function(scope: TenantScope, Path(path): Path<FunctionPath>) -> Res
     Ok(axum::Json(FunctionView::of(&record, &scope.tenant.name)))
 }
 
-/// Delete a function with its versions and aliases. What waits for it becomes a dead letter at its turn.
+/// Delete a function with its versions and aliases. What waits for it becomes a dead letter at its turn. Where the operator
+/// stopped it, only the operator may.
 #[utoipa::path(
     delete,
     path = "/v1/tenants/{tenant}/functions/{function}",
@@ -130,7 +131,8 @@ async fn get_function(scope: TenantScope, Path(path): Path<FunctionPath>) -> Res
     security(("key" = []))
 )]
 async fn delete_function(scope: TenantScope, Path(path): Path<FunctionPath>) -> Result<StatusCode, Problem> {
-    scope.engine().registry().delete_function(scope.tenant.id, &path.function).await?;
+    let deleted = scope.engine().registry().delete_function(scope.tenant.id, &path.function, speaker(&scope)).await;
+    deleted.map_err(not_own)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -203,12 +203,12 @@ async fn start_function(
     Ok(axum::Json(FunctionView::of(&record, &scope.tenant.name)))
 }
 
-fn speaker(scope: &TenantScope) -> StoppedBy {
+pub(crate) fn speaker(scope: &TenantScope) -> StoppedBy {
     if scope.is_operator() { StoppedBy::Operator } else { StoppedBy::Tenant }
 }
 
 /// What the engine calls a conflict is the operator's stop, about which a tenant has no say.
-fn not_own(error: Error) -> Problem {
+pub(crate) fn not_own(error: Error) -> Problem {
     match error.kind {
         ErrorKind::Conflict => Problem::forbidden(error.message),
         _ => error.into(),

@@ -108,9 +108,15 @@ impl Directory {
         }
     }
 
-    /// What waits for it is dead-lettered at its turn.
-    pub async fn delete_function(&self, tenant: TenantId, name: &Name) -> Result<(), Error> {
-        self.write(self.store.delete_function(tenant, name), |directory, ()| {
+    /// What waits for it is dead-lettered at its turn. Errors: `Conflict` for a tenant where the operator said stop, which a
+    /// new function of that name would not know of.
+    pub async fn delete_function(&self, tenant: TenantId, name: &Name, by: StoppedBy) -> Result<(), Error> {
+        let delete = async {
+            let found = self.store.function(tenant, name).await?;
+            check_stop(found.and_then(|record| record.stopped), by)?;
+            self.store.delete_function(tenant, name).await
+        };
+        self.write(delete, |directory, ()| {
             let mut held = locked(&directory.held);
             if let Some(Some(record)) = held.functions.remove(&(tenant, name.clone())) {
                 held.function_names.remove(&record.id);
@@ -160,10 +166,7 @@ impl Directory {
     ) -> Result<(), Error> {
         let stop = async {
             let found = self.store.function_by_id(tenant, id).await?;
-            let stored = found.ok_or_else(|| Error::not_found(format!("function {id}")))?.stopped;
-            if by == StoppedBy::Tenant && stored.is_some_and(|known| known.by == StoppedBy::Operator) {
-                return Err(Error::conflict("the operator stopped this function, and the operator may let it go on"));
-            }
+            check_stop(found.ok_or_else(|| Error::not_found(format!("function {id}")))?.stopped, by)?;
             self.store.stop_function(tenant, id, why).await
         };
         self.write(stop, |directory, ()| {
@@ -250,4 +253,12 @@ impl Directory {
         })
         .await
     }
+}
+
+/// Errors: `Conflict`, the operator's word stands.
+fn check_stop(stored: Option<Stop>, by: StoppedBy) -> Result<(), Error> {
+    if by == StoppedBy::Tenant && stored.is_some_and(|known| known.by == StoppedBy::Operator) {
+        return Err(Error::conflict("the operator stopped this function, and the operator may let it go on"));
+    }
+    Ok(())
 }

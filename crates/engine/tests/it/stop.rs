@@ -250,7 +250,7 @@ async fn what_waits_of_a_stopped_function_that_is_deleted_is_a_dead_letter() {
     house.engine.stop_function(&acme, &name("enrich"), stop(&house), false).await.unwrap();
     house.publish(event("acme", None, "{}")).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    house.engine.registry().delete_function(acme.id, &name("enrich")).await.unwrap();
+    house.engine.registry().delete_function(acme.id, &name("enrich"), StoppedBy::Operator).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     let dead = house.store.dead_letters(acme.id, Page::default()).await.unwrap().items;
     assert_eq!((dead.len(), dead[0].reason), (1, Some(EndReason::NoFunction)));

@@ -39,21 +39,28 @@ pub(super) struct Answer {
     pub(super) response: Response<Incoming>,
     /// Bytes of it that were counted so far: its head, and what was read of its body.
     pub(super) counted: u64,
+    /// The other side said that it closes the connection behind it.
+    closes: bool,
     connection: Connection,
     place: Place,
 }
 
 impl Answer {
     fn begun(response: Response<Incoming>, connection: Connection, place: Place) -> Answer {
-        Answer { counted: head_bytes(&response), response, connection, place }
+        let said = response.headers().get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+        let closes = said.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case("close"));
+        Answer { counted: head_bytes(&response), closes, response, connection, place }
     }
 
     /// Keeps the connection of an answer that was read to its end. What came besides is counted too: the framing of
     /// pieces, heads before the last.
     pub(super) async fn keep(self, door: &Door, pen: &Pen) {
-        let Answer { response, counted, mut connection, place } = self;
+        let Answer { response, counted, closes, mut connection, place } = self;
         drop(response);
         pen.received(connection.came().saturating_sub(counted));
+        if closes {
+            return;
+        }
         if timeout(SETTLES_WITHIN, connection.settles()).await == Ok(true) {
             connection.rest();
             door.gateway.pool.put(door.tenant, place, connection);

@@ -6,7 +6,7 @@ pub(super) const PRELUDE: &str = concat!(
     "(function (host) {\n\"use strict\";\n",
     include_str!("prelude/captured.js"),
     include_str!("prelude/source_map.js"),
-    include_str!("prelude/sites.js"),
+    include_str!("prelude/stack.js"),
     include_str!("prelude/failure.js"),
     include_str!("prelude/show.js"),
     include_str!("prelude/console.js"),

@@ -66,6 +66,8 @@ async fn a_tenant_stops_and_starts_its_own_function_but_lifts_nothing_of_the_ope
     let refused = post_as(&api, &key, &start, json!({})).await.expect(403);
     assert!(refused["detail"].as_str().unwrap().starts_with("the operator stopped this function"), "{refused}");
     post_as(&api, &key, &stop, json!({"reason": "mine now"})).await.expect(403);
+    // Nor is it made anew without one.
+    api.send(api.request(Some(&key), Method::DELETE, FUNCTION)).await.expect(403);
     assert_eq!(api.get_as(&key, FUNCTION).await.expect(200)["stopped"]["reason"], "it floods");
     post_as(&api, &key, &format!("{FUNCTION}/release"), json!({})).await.expect(403);
     assert_eq!(api.post(&format!("{FUNCTION}/release"), json!({})).await.expect(200)["quarantined"], Value::Null);

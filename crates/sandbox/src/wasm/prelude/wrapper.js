@@ -4,7 +4,7 @@
 //
 // A wrapper shares the realm with the package, so these keep the two apart: a wrapper's files are found by its own files
 // alone; it is evaluated first; between its frames and the handler's lies a turn of the job queue; stacks do not show its
-// functions (sites.js); and what it awaits is not looked at through the package's `then`.
+// functions (stack.js); and what it awaits is not looked at through the package's `then`.
 const wrappers = { __proto__: null };
 const OPT = "/opt/";
 
