@@ -4,6 +4,8 @@
 //! `cargo run --release -p sublet-sandbox --example test262 -- DIR [every]`: DIR is a checkout; every 10th file is run unless
 //! said otherwise. Each file runs as one script by indirect eval, in a fresh environment.
 
+#![allow(clippy::disallowed_methods, reason = "a tool that ticks and waits, not a test")]
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
