@@ -18,23 +18,7 @@ use sublet_sandbox::wasm::{
 use sublet_sandbox::{BuildRequest, ImageKind, Limits, SourceFile};
 
 /// As little as the engine needs around a handler: no modules, no console, no web API.
-const BARE: &str = r#"(function (host) {
-    let handler;
-    return {
-        resolve: (base, key) => key,
-        load: (key) => "",
-        async build(request) {
-            const file = host.ask(121, request.handler[0]).slice(1);
-            const source = file.replace(/^(export const handler =|exports.handler =)|;\s*$/g, "");
-            handler = host.script(`\n\n(${source})`, "index.js");
-            return "null";
-        },
-        async attempt(event, context) { return JSON.stringify(await handler(event, context)); },
-        describe: (error) => JSON.stringify({ errorType: "Error", errorMessage: String(error), stackTrace: [] }),
-        due: () => -2,
-        turn() {},
-    };
-})"#;
+const BARE: &str = include_str!("bare.js");
 const HANDLER: &str = r##"async (event) => {
     const { id, title } = event.detail;
     const tags = [...title.matchAll(/#(\w+)/g)].map((found) => found[1]);

@@ -19,22 +19,7 @@ use sublet_sandbox::wasm::{Initializer, LoadedImage, Runner, Task, compile_engin
 use sublet_sandbox::{BuildRequest, ImageKind, Limits, SourceFile};
 
 /// As little as the engine needs around a handler.
-const BARE: &str = r#"(function (host) {
-    let handler;
-    return {
-        resolve: (base, key) => key,
-        load: (key) => "",
-        async build(request) {
-            const file = host.ask(121, request.handler[0]).slice(1);
-            handler = host.script(`\n\n(${file.replace(/^(export const handler =|exports.handler =)|;\s*$/g, "")})`, "index.js");
-            return "null";
-        },
-        async attempt(event, context) { return JSON.stringify(await handler(event, context)); },
-        describe: (error) => JSON.stringify({ errorType: "Error", errorMessage: String(error), stackTrace: [] }),
-        due: () => -2,
-        turn() {},
-    };
-})"#;
+const BARE: &str = include_str!("../benches/bare.js");
 /// `null` if the script did what it should.
 const HANDLER: &str = r#"exports.handler = async ({ script, isAsync, negative }) => {
     let tell;

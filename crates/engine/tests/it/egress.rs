@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use sublet_engine::{InvokeRequest, PackageKind, SecretValue, Selector, Viewer};
+use sublet_engine::{PackageKind, Viewer};
 use sublet_model::{EgressRule, ErrorKind, FunctionConfig, Outcome};
 use sublet_sandbox::egress::{FetchRecord, Gateway, GatewayParts};
 use sublet_sandbox::{Attempt, Report};
-use sublet_store::{Ledger, Page, Queue, SecretPlace, Stop, StoppedBy, TenantSpec, UsageQuery};
+use sublet_store::{Ledger, Page, Queue, Stop, StoppedBy, TenantSpec, UsageQuery};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
@@ -43,14 +42,7 @@ async fn what_code_asked_for_is_recorded_and_booked() {
     engine.deploy(&acme, &name("enrich"), url.into(), PackageKind::JavaScript, true).await.unwrap();
     let invoke = async || {
         let tenant = engine.registry().tenant("acme").await.unwrap().unwrap();
-        let request = InvokeRequest {
-            tenant: tenant.as_ref().clone(),
-            function: name("enrich"),
-            selector: Selector::Live,
-            payload: Bytes::from_static(b"{}"),
-            deadline: None,
-            counts: false,
-        };
+        let request = call_of(&tenant);
         let answer = engine.invoke(request).await.unwrap();
         let attempt = store.attempts(acme.id, answer.invocation.unwrap()).await.unwrap().remove(0);
         let records: Vec<FetchRecord> = serde_json::from_slice(&attempt.end.fetches.unwrap()).unwrap();
@@ -105,24 +97,13 @@ async fn what_an_attempt_asked_for_until_it_was_stopped_is_recorded_redacted_and
         }
     });
     let (engine, store) = House::of_sandbox(sandbox, gateway).await;
-    let rules: Vec<EgressRule> = vec![format!("http://{address}").parse().unwrap()];
-    let spec = TenantSpec { egress: rules.clone().into(), ..TenantSpec::default() };
-    let acme = engine.registry().put_tenant(&name("acme"), spec).await.unwrap().0;
-    let place = SecretPlace { tenant: acme.id, function: None, name: name("stripe") };
-    engine.put_secret(place, &SecretValue::new("sk_live_4eC39HqLyjW".to_owned()), None).await.unwrap();
+    let (acme, rules) = tenant_with_secret(&engine, address).await;
     let secrets = serde_json::from_str(r#"{"STRIPE": {"secret": "stripe"}}"#).unwrap();
     let config = FunctionConfig { secrets, egress: rules, ..FunctionConfig::default() };
     engine.registry().put_function(acme.id, &name("enrich"), config).await.unwrap();
     let url = format!("http://{address}");
     engine.deploy(&acme, &name("enrich"), url.into(), PackageKind::JavaScript, true).await.unwrap();
-    let request = InvokeRequest {
-        tenant: (*acme).clone(),
-        function: name("enrich"),
-        selector: Selector::Live,
-        payload: Bytes::from_static(b"{}"),
-        deadline: None,
-        counts: false,
-    };
+    let request = call_of(&acme);
     let caller = engine.clone();
     let call = tokio::spawn(async move { caller.invoke(request).await });
     asked.notified().await;

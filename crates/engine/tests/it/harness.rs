@@ -1,5 +1,6 @@
 //! A whole engine by hand: clock, scripted sandbox, tenants and functions.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -7,9 +8,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sublet_engine::{Engine, EngineConfig, EngineParts, Keyring, MasterKey, PackageKind, Receipt, StreamItem};
+use sublet_engine::{
+    Engine, EngineConfig, EngineParts, InvokeRequest, Keyring, MasterKey, PackageKind, Receipt, SecretValue, Selector,
+    StreamItem,
+};
 use sublet_model::{
-    Clock, EventId, EventInput, FunctionConfig, Millis, Name, Outcome, Quota, RetryPolicy, RuleSpec, Timestamp, Usage,
+    Clock, EgressRule, EventId, EventInput, FunctionConfig, Millis, Name, Outcome, Quota, RetryPolicy, RuleSpec,
+    Timestamp, Usage,
 };
 use sublet_sandbox::egress::{FetchPart, FetchRequest, Gateway, Redirect};
 use sublet_sandbox::{
@@ -17,7 +22,7 @@ use sublet_sandbox::{
     Sandbox, Unavailable,
 };
 use sublet_store::memory::{Fault, Faults, Verb};
-use sublet_store::{Bus, CodeStore, EventRecord, MemoryStore, Registry, Store, TenantRecord, TenantSpec};
+use sublet_store::{Bus, CodeStore, EventRecord, MemoryStore, Registry, SecretPlace, Store, TenantRecord, TenantSpec};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -403,4 +408,26 @@ pub(crate) fn detail(item: Option<StreamItem>) -> (bool, serde_json::Value) {
 /// One fixed master key.
 pub(crate) fn keyring() -> Keyring {
     Keyring::of(vec![MasterKey::new(&[7; 32]).unwrap()])
+}
+
+/// A call of the live version of `enrich`.
+pub(crate) fn call_of(tenant: &TenantRecord) -> InvokeRequest {
+    InvokeRequest {
+        tenant: tenant.clone(),
+        function: name("enrich"),
+        selector: Selector::Live,
+        payload: Bytes::from_static(b"{}"),
+        deadline: None,
+        counts: false,
+    }
+}
+
+/// A tenant that may reach this address and has a secret `stripe`, and the rules that say so.
+pub(crate) async fn tenant_with_secret(engine: &Engine, address: SocketAddr) -> (Arc<TenantRecord>, Vec<EgressRule>) {
+    let rules: Vec<EgressRule> = vec![format!("http://{address}").parse().unwrap()];
+    let spec = TenantSpec { egress: rules.clone().into(), ..TenantSpec::default() };
+    let acme = engine.registry().put_tenant(&name("acme"), spec).await.unwrap().0;
+    let place = SecretPlace { tenant: acme.id, function: None, name: name("stripe") };
+    engine.put_secret(place, &SecretValue::new("sk_live_4eC39HqLyjW".to_owned()), None).await.unwrap();
+    (acme, rules)
 }

@@ -10,14 +10,7 @@ use sublet_store::{Page, Queue, TenantRecord};
 use crate::harness::*;
 
 fn request(tenant: &TenantRecord, selector: Selector) -> InvokeRequest {
-    InvokeRequest {
-        tenant: tenant.clone(),
-        function: name("enrich"),
-        selector,
-        payload: Bytes::from_static(b"{}"),
-        deadline: None,
-        counts: false,
-    }
+    InvokeRequest { selector, ..call_of(tenant) }
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sublet_engine::{
-    DeployError, Engine, EngineConfig, EngineParts, InvokeAnswer, InvokeRequest, Keyring, MasterKey, PackageKind,
-    SecretValue, Selector,
+    DeployError, Engine, EngineConfig, EngineParts, InvokeAnswer, Keyring, MasterKey, PackageKind, SecretValue,
 };
-use sublet_model::{EgressRule, Error, ErrorKind, FunctionConfig, HostPattern, Outcome, Quota, SecretUse, Usage};
+use sublet_model::{Error, ErrorKind, FunctionConfig, HostPattern, Outcome, Quota, SecretUse, Usage};
 use sublet_sandbox::egress::{Gateway, GatewayParts};
 use sublet_sandbox::{Attempt, Report};
-use sublet_store::{CodeStore, MemoryStore, Page, Registry, SecretPlace, Secrets, TenantRecord, TenantSpec};
+use sublet_store::{CodeStore, MemoryStore, Page, Registry, SecretPlace, Secrets, TenantRecord};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
@@ -94,14 +93,7 @@ impl Scene {
     }
 
     async fn invoke(&self) -> InvokeAnswer {
-        let request = InvokeRequest {
-            tenant: (*self.acme).clone(),
-            function: name("enrich"),
-            selector: Selector::Live,
-            payload: Bytes::from_static(b"{}"),
-            deadline: None,
-            counts: false,
-        };
+        let request = call_of(&self.acme);
         self.engine.invoke(request).await.unwrap()
     }
 
@@ -347,11 +339,7 @@ async fn the_gateway_puts_a_value_in_its_placeholders_place_towards_its_hosts_al
     let (address, mut received) = receiver().await;
     let gateway = Gateway::with(GatewayParts { insecure_allow: vec![address], ..GatewayParts::default() });
     let (engine, _) = House::of_sandbox(Scripted::acting(asking), gateway).await;
-    let rules: Vec<EgressRule> = vec![format!("http://{address}").parse().unwrap()];
-    let spec = TenantSpec { egress: rules.clone().into(), ..TenantSpec::default() };
-    let acme = engine.registry().put_tenant(&name("acme"), spec).await.unwrap().0;
-    let place = SecretPlace { tenant: acme.id, function: None, name: name("stripe") };
-    engine.put_secret(place, &SecretValue::new("sk_live_4eC39HqLyjW".to_owned()), None).await.unwrap();
+    let (acme, rules) = tenant_with_secret(&engine, address).await;
     let answered = async |hosts: &str| {
         let used = format!(r#"{{"STRIPE": {{"secret": "stripe", "hosts": ["{hosts}"]}}}}"#);
         let secrets = serde_json::from_str(&used).unwrap();
@@ -359,14 +347,7 @@ async fn the_gateway_puts_a_value_in_its_placeholders_place_towards_its_hosts_al
         engine.registry().put_function(acme.id, &name("enrich"), config).await.unwrap();
         let url = format!("http://{address}/charges");
         engine.deploy(&acme, &name("enrich"), url.into(), PackageKind::JavaScript, true).await.unwrap();
-        let request = InvokeRequest {
-            tenant: (*acme).clone(),
-            function: name("enrich"),
-            selector: Selector::Live,
-            payload: Bytes::from_static(b"{}"),
-            deadline: None,
-            counts: false,
-        };
+        let request = call_of(&acme);
         let answer = engine.invoke(request).await.unwrap();
         text(answer.report.result.as_ref().unwrap()).to_owned()
     };

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
-use sublet_engine::{FunctionChange, InvokeRequest, Kinds, Selector, StreamFilter, StreamItem};
+use sublet_engine::{FunctionChange, InvokeRequest, Kinds, StreamFilter, StreamItem};
 use sublet_model::{EndReason, ErrorKind, FunctionConfig, InvocationState, Millis, Outcome, Quota, RetryPolicy};
 use sublet_store::{
     EventStatus, InvocationFilter, Page, QuarantineCause, Queue, Registry, RejectReason, Selection, Stop, StoppedBy,
@@ -16,17 +15,6 @@ use crate::harness::*;
 
 fn stop(house: &House) -> Stop {
     Stop { reason: "it floods the mail server".to_owned(), by: StoppedBy::Operator, at: house.clock.now() }
-}
-
-fn invoke(tenant: &TenantRecord) -> InvokeRequest {
-    InvokeRequest {
-        tenant: tenant.clone(),
-        function: name("enrich"),
-        selector: Selector::Live,
-        payload: Bytes::from_static(b"{}"),
-        deadline: None,
-        counts: false,
-    }
 }
 
 /// `enrich` takes an hour, unless it is stopped.
@@ -61,9 +49,9 @@ async fn a_stopped_function_ends_what_runs_and_goes_on_where_it_was_once_it_is_s
     assert_eq!(house.sandbox.running.load(Ordering::SeqCst), 0, "ended in the sandbox, an hour before its time");
     let balance = house.engine.balance(acme.id).await.unwrap();
     assert_eq!((balance.waiting, balance.in_flight, balance.accepted), (5, 0, 5), "nothing is lost");
-    let other = InvokeRequest { function: name("other"), ..invoke(&acme) };
+    let other = InvokeRequest { function: name("other"), ..call_of(&acme) };
     assert!(house.engine.invoke(other).await.is_ok(), "the tenant's other functions go on");
-    let refused = house.engine.invoke(invoke(&acme)).await.unwrap_err();
+    let refused = house.engine.invoke(call_of(&acme)).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Conflict);
     assert!(refused.message.contains("floods the mail server"), "{refused}");
     house.publish(event("acme", None, "{}")).await;
@@ -132,7 +120,7 @@ async fn a_stopped_tenant_is_suspended_and_what_runs_of_it_ends_invokes_included
     house.publish(event("acme", None, "{}")).await;
     house.publish(event("other", None, "{}")).await;
     let engine = house.engine.clone();
-    let request = invoke(&acme);
+    let request = call_of(&acme);
     let call = tokio::spawn(async move { engine.invoke(request).await });
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(house.sandbox.running.load(Ordering::SeqCst), 3);
@@ -150,7 +138,7 @@ async fn a_stopped_tenant_is_suspended_and_what_runs_of_it_ends_invokes_included
         (held.spec.status, held.spec.stopped.clone().unwrap().by),
         (TenantStatus::Suspended, StoppedBy::Operator)
     );
-    assert_eq!(house.engine.invoke(invoke(&held)).await.unwrap_err().kind, ErrorKind::Conflict);
+    assert_eq!(house.engine.invoke(call_of(&held)).await.unwrap_err().kind, ErrorKind::Conflict);
 
     house.function(&acme, "enrich", "ok").await;
     house.engine.start_tenant(&held).await.unwrap();
@@ -299,20 +287,31 @@ async fn a_function_that_times_out_time_after_time_is_quarantined_with_its_reaso
     assert_eq!((balance.succeeded, balance.dead_lettered), (25, 0));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_released_function_is_counted_anew_and_a_rollback_lifts_a_quarantine_too() {
-    let house = endless_house().await;
+/// A tenant whose function's second version, the live one, runs into its limit each time; its first does no harm.
+async fn with_loop(house: &House) -> Arc<TenantRecord> {
     let acme = house.tenant("acme", Quota { ceiling: 1, invoke_slots: 1, ..Quota::default() }).await;
     let config =
         FunctionConfig { retry: Some(RetryPolicy { attempts: 1, ..Default::default() }), ..Default::default() };
     house.configured(&acme, "enrich", "ok", config.clone()).await;
     house.configured(&acme, "enrich", "loop", config).await;
     house.dispatch_rule().await;
+    acme
+}
+
+/// Publishes so many events for it, and waits until they have run.
+async fn run_in_turn(house: &House, count: usize) {
+    for _ in 0..count {
+        house.publish(event("acme", None, "{}")).await;
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_released_function_is_counted_anew_and_a_rollback_lifts_a_quarantine_too() {
+    let house = endless_house().await;
+    let acme = with_loop(&house).await;
     let run = async |count: usize| {
-        for _ in 0..count {
-            house.publish(event("acme", None, "{}")).await;
-        }
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        run_in_turn(&house, count).await;
         let registry = house.engine.registry();
         registry.function(acme.id, &name("enrich")).await.unwrap().unwrap().quarantined.is_some()
     };
@@ -328,18 +327,8 @@ async fn a_released_function_is_counted_anew_and_a_rollback_lifts_a_quarantine_t
 #[tokio::test(start_paused = true)]
 async fn a_quarantine_is_not_for_the_version_that_went_live_while_it_was_earned() {
     let (house, stall) = House::stalling(Scripted::new(endless)).await;
-    let acme = house.tenant("acme", Quota { ceiling: 1, invoke_slots: 1, ..Quota::default() }).await;
-    let config =
-        FunctionConfig { retry: Some(RetryPolicy { attempts: 1, ..Default::default() }), ..Default::default() };
-    house.configured(&acme, "enrich", "ok", config.clone()).await;
-    house.configured(&acme, "enrich", "loop", config).await;
-    house.dispatch_rule().await;
-    let run = async |count: usize| {
-        for _ in 0..count {
-            house.publish(event("acme", None, "{}")).await;
-        }
-        tokio::time::sleep(Duration::from_secs(60)).await;
-    };
+    let acme = with_loop(&house).await;
+    let run = async |count: usize| run_in_turn(&house, count).await;
     run(19).await;
     let function = house.store.function(acme.id, &name("enrich")).await.unwrap().unwrap();
     assert_eq!((function.live, &function.quarantined), (Some(2), &None));

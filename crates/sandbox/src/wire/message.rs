@@ -477,9 +477,8 @@ mod tests {
         assert!(matches!(back, ToWorker::Message { attempt: 7, message } if message[..] == *b"\x02\0\0\0\x03"));
     }
 
-    #[test]
-    fn a_run_order_survives_its_frame() {
-        let order = RunOrder {
+    fn order() -> RunOrder {
+        RunOrder {
             attempt: 1,
             image: 2,
             event: Bytes::from_static(b"{}"),
@@ -493,7 +492,12 @@ mod tests {
                 log_bytes: 6,
             },
             seed: 9,
-        };
+        }
+    }
+
+    #[test]
+    fn a_run_order_survives_its_frame() {
+        let order = order();
         let mut out = Vec::new();
         ToWorker::Run(order.clone()).encode(&mut out);
         let ToWorker::Run(back) = ToWorker::decode(out.split_off(4).into()).unwrap() else { panic!("another kind") };
@@ -504,21 +508,7 @@ mod tests {
     #[test]
     fn the_debug_text_of_a_message_tells_nothing_of_the_tenants() {
         let secret = || Bytes::from_static(b"s3cret");
-        let order = RunOrder {
-            attempt: 1,
-            image: 2,
-            event: secret(),
-            context: secret(),
-            environment: secret(),
-            limits: Limits {
-                wall: Duration::from_secs(3),
-                cpu: Duration::from_millis(50),
-                memory_bytes: 1 << 27,
-                result_bytes: 5,
-                log_bytes: 6,
-            },
-            seed: 9,
-        };
+        let order = RunOrder { event: secret(), context: secret(), environment: secret(), ..order() };
         let compile = ToWorker::Compile { module: secret(), memory_bytes: 1, counts: true };
         for message in [ToWorker::Run(order), ToWorker::Message { attempt: 1, message: secret() }, compile] {
             for text in [format!("{message:?}"), format!("{message:#?}")] {
