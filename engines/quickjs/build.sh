@@ -8,13 +8,14 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# bulk-memory: memcpy and memset by instructions, though only in memory.c, which works in pieces. No exceptions, threads
-# or SIMD: the fewer features of WebAssembly the engine needs, the fewer the host must offer.
+# bulk-memory: memcpy and memset by instructions, though only in memory.c, which works in pieces, and in short ones of a
+# length that is known (copy.h). No exceptions, threads or SIMD: the fewer features of WebAssembly the engine needs, the
+# fewer the host must offer.
 compile() {
     clang-14 --target=wasm32-wasi --sysroot=/ -isystem /usr/include/wasm32-wasi -c "$1" -o "$2" \
         -std=gnu11 -O2 -DNDEBUG -D_GNU_SOURCE -funsigned-char -fno-exceptions -fno-ident -I"$source" \
         -mbulk-memory -mmutable-globals -mnontrapping-fptoint -msign-ext \
-        -fno-builtin-memcpy -fno-builtin-memmove -fno-builtin-memset \
+        -include "$here/copy.h" -fno-builtin-memcpy -fno-builtin-memmove -fno-builtin-memset \
         -ffile-prefix-map="$source"=quickjs -ffile-prefix-map="$work"=quickjs -ffile-prefix-map="$here"=engine -w
 }
 # What the prelude left is not counted (immortal.h): every change of a reference count goes through two functions of ours.

@@ -1,13 +1,14 @@
 /* memcpy, memmove and memset, in pieces. The engine is compiled so that it calls these rather than using WebAssembly's
  * instructions itself: one instruction over hundreds of megabytes is one step of the host, in which no other attempt has
- * its turn and no limit is looked at. Between two pieces both happen. Short ones, which are most, need no instruction. */
+ * its turn and no limit is looked at. Between two pieces both happen. Short ones, which are most, need no instruction. (The names
+ * are in brackets because copy.h has macros of them.) */
 #include <stddef.h>
 #include <stdint.h>
 
 #define PIECE_BYTES ((size_t)64 * 1024)
 #define SHORT_BYTES 32
 
-void *memcpy(void *restrict to, const void *restrict from, size_t length)
+void *(memcpy)(void *restrict to, const void *restrict from, size_t length)
 {
     unsigned char *target = to;
     const unsigned char *source = from;
@@ -24,7 +25,7 @@ void *memcpy(void *restrict to, const void *restrict from, size_t length)
     return to;
 }
 
-void *memmove(void *to, const void *from, size_t length)
+void *(memmove)(void *to, const void *from, size_t length)
 {
     unsigned char *target = to;
     const unsigned char *source = from;
@@ -40,7 +41,7 @@ void *memmove(void *to, const void *from, size_t length)
     return to;
 }
 
-void *memset(void *to, int value, size_t length)
+void *(memset)(void *to, int value, size_t length)
 {
     unsigned char *target = to;
     if (length <= SHORT_BYTES) {
