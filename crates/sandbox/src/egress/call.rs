@@ -5,7 +5,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{Response, StatusCode};
-use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use sublet_model::egress::Method;
 use tokio::sync::mpsc;
@@ -144,7 +143,7 @@ async fn pass_over(door: &Door, mut answer: Answer, pen: &Pen) -> Result<(), Sto
         return Ok(());
     }
     let read = async {
-        while let Some(frame) = answer.response.body_mut().frame().await {
+        while let Some(frame) = answer.next().await {
             let bytes = frame.ok()?.data_ref().map_or(0, |data| data.len() as u64);
             answer.counted += bytes;
             door.receive(bytes, pen).ok()?;
@@ -174,7 +173,7 @@ async fn deliver(
     parts.send(FetchPart::Head(head)).await.map_err(|_| Stop::Unheard)?;
     let within = door.gateway.settings.timeout;
     loop {
-        let next = timeout(within, answer.response.body_mut().frame()).await;
+        let next = timeout(within, answer.next()).await;
         let Some(frame) = next.map_err(|_| Stop::Failed("fetch failed: the answer came to a halt".to_owned()))? else {
             break;
         };

@@ -29,7 +29,8 @@ const HOP_BY_HOP: [&str; 9] = [
     "transfer-encoding",
     "upgrade",
 ];
-const USER_AGENT: &str = concat!("sublet/", env!("CARGO_PKG_VERSION"));
+/// As `navigator.userAgent` has it.
+const USER_AGENT: &str = "Sublet";
 
 /// The fields of a request as the code wants them, checked and without those that the gateway sets itself. Errors: text
 /// for the tenant.

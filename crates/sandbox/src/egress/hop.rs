@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use http::{Request, Response};
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming};
 use rustls::pki_types::ServerName;
 use sublet_model::address::is_public;
 use sublet_model::egress::{EgressRequest, Scheme};
@@ -50,6 +50,11 @@ impl Answer {
         let said = response.headers().get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
         let closes = said.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case("close"));
         Answer { counted: head_bytes(&response), closes, response, connection, place }
+    }
+
+    /// The next piece of its body; `None` behind the last.
+    pub(super) async fn next(&mut self) -> Option<Result<Frame<Bytes>, hyper::Error>> {
+        self.connection.next(self.response.body_mut()).await
     }
 
     /// Keeps the connection of an answer that was read to its end. What came besides is counted too: the framing of

@@ -6,7 +6,7 @@
 //!
 //! [`gateway`] is shared by all attempts, [`attempt`] is one attempt's door with its quotas and records, [`call`] one
 //! request with its redirects, [`hop`] one step of it · [`connection`], [`counted`] and [`pool`] · [`resolver`] · pure:
-//! [`header`], [`redirect`], [`placeholder`], [`record`], [`room`].
+//! [`header`], [`lines`], [`redirect`], [`placeholder`], [`record`], [`room`].
 
 mod attempt;
 mod call;
@@ -15,6 +15,7 @@ mod counted;
 mod gateway;
 mod header;
 mod hop;
+mod lines;
 mod meter;
 mod placeholder;
 mod pool;
@@ -31,7 +32,6 @@ pub use resolver::{Resolve, SystemResolver};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::wire::{FETCH_BODY_BYTES_MAX, MESSAGE_BYTES_MAX};
@@ -42,15 +42,14 @@ pub const CHUNK_BYTES_MAX: usize = 64 * 1024;
 pub const CALLS_MAX: u32 = 1_000;
 /// Bytes of one call's body that a worker passes on.
 pub const REQUEST_BODY_BYTES_MAX: u64 = FETCH_BODY_BYTES_MAX as u64;
-/// Bytes of a [`FetchHead`] as JSON text: what a message to a worker holds, less its own few. Quotes and bytes beyond
-/// ASCII take two of them, so that a server's head of half as many bytes may be more.
-const HEAD_JSON_BYTES_MAX: usize = MESSAGE_BYTES_MAX - 1024;
+/// Bytes of a [`FetchHead`] as text: what a message to a worker holds, less its own few. Bytes beyond ASCII take two of
+/// them, so that a server's head of half as many bytes may be more.
+const HEAD_BYTES_MAX: usize = MESSAGE_BYTES_MAX - 1024;
 /// Said of a head beyond that.
 pub(crate) const HEAD_TOO_LONG: &str = "fetch failed: the answer's headers are too long";
 
 /// What becomes of an answer that points elsewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Redirect {
     #[default]
     Follow,
@@ -61,23 +60,20 @@ pub enum Redirect {
 }
 
 /// A call as the guest's `fetch` made it; nothing of it is checked but its length.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchRequest {
     pub method: String,
     pub url: String,
     /// In the order they are sent. A value's characters are bytes, as in the web's `Headers`.
     pub headers: Vec<(String, String)>,
-    #[serde(default)]
     pub redirect: Redirect,
-    #[serde(skip)]
     pub body: Bytes,
 }
 
 /// What comes before an answer's body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchHead {
     pub status: u16,
-    #[serde(rename = "statusText")]
     pub status_text: String,
     /// Where the answer came from, after redirects.
     pub url: String,
@@ -86,14 +82,9 @@ pub struct FetchHead {
 }
 
 impl FetchHead {
-    pub(crate) fn json(&self) -> Vec<u8> {
-        // Texts and numbers alone: it cannot fail.
-        serde_json::to_vec(self).unwrap_or_default()
-    }
-
     /// Whether a worker can be told of it.
     fn fits(&self) -> bool {
-        self.json().len() <= HEAD_JSON_BYTES_MAX
+        self.lines().len() <= HEAD_BYTES_MAX
     }
 }
 

@@ -53,8 +53,8 @@ impl Pool {
     pub(super) fn take(&self, tenant: TenantId, place: &Place) -> Option<Connection> {
         let mut state = self.lock();
         let idle = state.by_tenant.get_mut(&tenant)?;
-        let fits = |one: &Idle| one.place == *place && one.since.elapsed() < IDLE_MAX && one.connection.is_usable();
-        let taken = idle.iter().rposition(fits).map(|at| idle.swap_remove(at))?;
+        let fits = |one: &mut Idle| one.place == *place && one.since.elapsed() < IDLE_MAX && one.connection.is_usable();
+        let taken = idle.iter_mut().rposition(fits).map(|at| idle.swap_remove(at))?;
         state.count -= 1;
         Some(taken.connection)
     }
@@ -79,7 +79,7 @@ impl Pool {
     pub(super) fn sweep(&self) {
         let mut state = self.lock();
         state.by_tenant.retain(|_, idle| {
-            idle.retain(|one| one.since.elapsed() < IDLE_MAX && one.connection.is_usable());
+            idle.retain_mut(|one| one.since.elapsed() < IDLE_MAX && one.connection.is_usable());
             !idle.is_empty()
         });
         state.count = state.by_tenant.values().map(Vec::len).sum();

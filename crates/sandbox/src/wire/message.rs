@@ -156,7 +156,7 @@ pub(crate) enum FromWorker {
     Pong {
         number: u64,
     },
-    /// A running attempt calls out. `head` is JSON text as the guest wrote it.
+    /// A running attempt calls out. `head` is as the guest wrote it (`egress/lines.rs`).
     Fetch {
         attempt: u64,
         call: u32,

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 use sublet_sandbox::egress::{Egress, EgressUsage, FetchHead, FetchPart, FetchRecord, FetchRequest};
 use sublet_sandbox::pool::Pool;
-use sublet_sandbox::{Code, Sandbox, SourceFile};
+use sublet_sandbox::{Attempt, Code, Sandbox, SourceFile};
 use tokio::sync::{Notify, mpsc};
 
 use crate::support::{attempt, pool, request, result};
@@ -56,7 +56,7 @@ impl Egress for Gateway {
         let answer = match path {
             "/echo" => {
                 let body = String::from_utf8_lossy(&request.body);
-                let echo = json!({"method": request.method, "url": request.url, "redirect": request.redirect,
+                let echo = json!({"method": request.method, "url": request.url, "redirect": format!("{:?}", request.redirect).to_lowercase(),
                     "headers": request.headers, "body": body});
                 vec![head(&request, 200), chunk(echo.to_string()), FetchPart::End]
             }
@@ -156,6 +156,25 @@ async fn fetch_is_the_webs() {
     assert!(told.failures.is_empty(), "{}", told.failures.join("\n"));
 }
 
+/// It is the guest's JavaScript that makes a fetch cheap or dear; instructions say so without a clock.
+#[tokio::test]
+async fn a_fetch_takes_the_guest_few_instructions() {
+    const ASKS: &str = "export const handler = async () => (await fetch('http://gateway/chunks')).text();";
+    const ANSWERS: &str = "export const handler = async () => 'aéc';";
+    let pool = pool().await;
+    let mut counts = Vec::new();
+    for source in [ASKS, ANSWERS] {
+        let code = crate::support::function(&pool, source).await;
+        let egress = Some(Arc::new(Gateway::default()) as Arc<dyn Egress>);
+        let report = pool.run(Attempt { egress, counts: true, ..attempt(&code, "{}") }).await.unwrap();
+        assert_eq!(result(&report), json!("aéc"));
+        counts.push(report.usage.instructions.unwrap());
+    }
+    let added = counts[0] - counts[1];
+    // 260,000 when this was written; more of them where the parts of an answer come one by one.
+    assert!(added < 400_000, "{added} instructions");
+}
+
 #[tokio::test]
 async fn a_part_that_no_message_holds_ends_the_call_and_not_the_worker() {
     const ASKS: &str = "export const handler = async () => {
@@ -169,7 +188,7 @@ async fn a_part_that_no_message_holds_ends_the_call_and_not_the_worker() {
         status_text: String::new(),
         url: String::new(),
         redirected: false,
-        headers: vec![("x".into(), "\"".repeat(70_000))],
+        headers: vec![("x".into(), "x".repeat(140_000))],
     };
     for (part, said) in [
         (chunk(vec![b'x'; 200_000]), "fetch failed: a part of the answer is too long"),

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sublet_model::{Outcome, Usage};
+use sublet_sandbox::egress::{FetchRequest, Redirect};
 use sublet_sandbox::{
     Attempt, Build, BuildError, BuildRequest, Failure, Image, ImageKind, Report, Sandbox, Unavailable,
 };
@@ -47,9 +48,15 @@ fn failure(error_type: &str, message: &str) -> Failure {
 
 /// What comes of it is in the attempt's records.
 async fn ask(attempt: &Attempt, event: &Value) {
-    let request = json!({"method": "GET", "url": event["url"], "headers": []});
+    let request = FetchRequest {
+        method: "GET".to_owned(),
+        url: event["url"].as_str().unwrap().to_owned(),
+        headers: Vec::new(),
+        redirect: Redirect::Follow,
+        body: Bytes::new(),
+    };
     let (sender, mut parts) = mpsc::channel(1);
-    let asked = attempt.egress.as_ref().unwrap().fetch(serde_json::from_value(request).unwrap(), sender);
+    let asked = attempt.egress.as_ref().unwrap().fetch(request, sender);
     futures::future::join(asked, async { while parts.recv().await.is_some() {} }).await;
 }
 

@@ -37,7 +37,7 @@ pub(super) const LIES: &[Play] = &[
         said(&(0..100_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect::<Vec<u8>>())
     }),
     lie("lie-ready-again", "A second greeting ends the worker", || {
-        told(&FromWorker::Ready { layers: Bytes::from_static(b"{}") })
+        told(&FromWorker::Ready { layers: Bytes::from_static(b"GET") })
     }),
     lie("lie-a-snapshot", "A snapshot from a worker that builds nothing ends it", || said(&frame(&[6]))),
     lie("lie-someone-elses-attempt", "A word about an attempt that the worker does not have ends it", || {
@@ -50,13 +50,13 @@ pub(super) const LIES: &[Play] = &[
         told(&FromWorker::Pong { number: 7 })
     }),
     lie("lie-fetch-for-another", "A call for an attempt that the worker does not have ends it", || {
-        told(&FromWorker::Fetch { attempt: 99, call: 1, head: Bytes::from_static(b"{}"), body: Bytes::new() })
+        told(&FromWorker::Fetch { attempt: 99, call: 1, head: Bytes::from_static(b"GET"), body: Bytes::new() })
     }),
     lie("lie-fetch-endless", "A call with more of a body than there may be ends the worker", || {
         told(&FromWorker::Fetch {
             attempt: ATTEMPT,
             call: 1,
-            head: Bytes::from_static(b"{}"),
+            head: Bytes::from_static(b"GET"),
             body: vec![0; 64 << 20].into(),
         })
     }),
@@ -64,9 +64,7 @@ pub(super) const LIES: &[Play] = &[
         name: "lie-fetch-noise",
         promise: "A call that nobody can read, and one without a list of addresses, are refused",
         deed: || {
-            for (call, head) in
-                [(1, &b"\xff"[..]), (2, b"{}"), (3, br#"{"method":"GET","url":"http://127.0.0.1/","headers":[]}"#)]
-            {
+            for (call, head) in [(1, &b"\xff"[..]), (2, b"GET"), (3, b"GET\nhttp://127.0.0.1/\nfollow")] {
                 let (head, body) = (Bytes::from_static(head), Bytes::new());
                 told(&FromWorker::Fetch { attempt: ATTEMPT, call, head, body });
             }

@@ -64,7 +64,7 @@ fn call(number: u32, head: &'static [u8]) -> FromWorker {
     FromWorker::Fetch { attempt: 1, call: number, head: Bytes::from_static(head), body: Bytes::new() }
 }
 
-const HEAD: &[u8] = br#"{"method":"GET","url":"http://a.test/","headers":[]}"#;
+const HEAD: &[u8] = b"GET\nhttp://a.test/\nfollow";
 
 #[tokio::test]
 async fn an_attempt_has_so_many_calls_in_all() {

@@ -9,13 +9,13 @@ use crate::egress::CALLS_MAX;
 const START: i32 = 100;
 const ABORT: i32 = 101;
 
-/// Bytes of a request's head: JSON with method, URL and headers.
+/// Bytes of a request's head: method, URL and headers.
 pub(super) const HEAD_BYTES_MAX: usize = 64 << 10;
 
 /// What the guest asked for and the worker has not passed on yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outgoing {
-    /// `head` is JSON text that nobody has checked.
+    /// `head` is text that nobody has checked.
     Fetch {
         call: u32,
         head: Bytes,

@@ -26,10 +26,16 @@ function failIncoming(incoming, error) {
   if (incoming.stream !== undefined) errorReadable(incoming.stream, error);
 }
 
-async function allIncoming(incoming) {
-  if (!incoming.isOver && incoming.failure === undefined) await new GlobalPromise((resolve) => { incoming.notify = resolve; });
+// All of it: bytes, or a promise of them.
+function allIncoming(incoming) {
   if (incoming.failure !== undefined) throw incoming.failure.error;
-  return joinBytes(incoming.chunks, incoming.length);
+  if (incoming.isOver) return joinBytes(incoming.chunks, incoming.length);
+  return new GlobalPromise((resolve, reject) => {
+    incoming.notify = () => {
+      if (incoming.failure !== undefined) reject(incoming.failure.error);
+      else resolve(joinBytes(incoming.chunks, incoming.length));
+    };
+  });
 }
 
 function streamOfIncoming(incoming) {
@@ -104,15 +110,17 @@ function cloneBody(body) {
   return { bytes: undefined, stream: second, isUsed: false };
 }
 
-// All bytes of a body, which is used then.
-async function readBody(body) {
+// All bytes of a body, which is used then: bytes, or a promise of them.
+function readBody(body) {
   if (body === undefined) return new GlobalUint8Array(0);
   needUsable(body);
-  if (body.stream === undefined) {
-    body.isUsed = true;
-    return body.incoming === undefined ? body.bytes : allIncoming(body.incoming);
-  }
-  const reader = acquireReader(body.stream);
+  if (body.stream !== undefined) return readStream(body.stream);
+  body.isUsed = true;
+  return body.incoming === undefined ? body.bytes : allIncoming(body.incoming);
+}
+
+async function readStream(stream) {
+  const reader = acquireReader(stream);
   const chunks = [];
   let length = 0;
   for (;;) {

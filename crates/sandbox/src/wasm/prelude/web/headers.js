@@ -1,5 +1,7 @@
 // Headers: a list of names and values; a name's values are joined, but for Set-Cookie's.
 const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+// A value with nothing to take off or to refuse, as most are.
+const PLAIN_HEADER_VALUE = /^[!-~](?:[ -~]*[!-~])?$/;
 
 function headerName(value) {
   const name = `${value}`;
@@ -8,12 +10,14 @@ function headerName(value) {
 }
 
 function headerValue(value, name) {
-  const text = byteText(value, `the header ${name}`).replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, "");
+  const given = `${value}`;
+  if (PLAIN_HEADER_VALUE.test(given)) return given;
+  const text = byteText(given, `the header ${name}`).replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, "");
   if (/[\0\r\n]/.test(text)) throw new TypeError(`the header ${name} has a line break or a zero byte in its value`);
   return text;
 }
 
-let headerPairs, hasHeader, newHeaders;
+let headerPairs, newHeaders, typeHeaders, answerHeaders;
 class Headers {
   // By lower-case name; an array of values for set-cookie.
   #values = new Map();
@@ -21,13 +25,22 @@ class Headers {
   #sorted = undefined;
   static {
     headerPairs = (headers) => headers.#list();
-    // By the lower-case name of one of ours.
-    hasHeader = (headers, name) => headers.#values.has(name);
     // Of a response from outside: what is not allowed there is not our problem.
     newHeaders = (pairs, isImmutable) => {
       const headers = new Headers();
-      for (const [name, value] of pairs) headers.#add(name.toLowerCase(), value);
+      for (let i = 0; i < pairs.length; i++) headers.#add(pairs[i][0].toLowerCase(), pairs[i][1]);
       headers.#isImmutable = isImmutable;
+      return headers;
+    };
+    // For a body of this type, unless they say another.
+    typeHeaders = (headers, type) => {
+      if (!headers.#values.has("content-type")) headers.#add("content-type", type);
+    };
+    // Of an answer's head as the host tells it (see fetch.js).
+    answerHeaders = (lines) => {
+      const headers = new Headers();
+      for (let at = 4; at + 1 < lines.length; at += 2) headers.#add(lines[at].toLowerCase(), lines[at + 1]);
+      headers.#isImmutable = true;
       return headers;
     };
   }
@@ -41,7 +54,8 @@ class Headers {
         this.append(name, value);
       }
     } else {
-      for (const key of ownKeys(init)) if (getOwnPropertyDescriptor(init, key)?.enumerable) this.append(key, init[key]);
+      const keys = ownKeys(init);
+      for (let i = 0; i < keys.length; i++) if (getOwnPropertyDescriptor(init, keys[i])?.enumerable) this.append(keys[i], init[keys[i]]);
     }
   }
   #list() {

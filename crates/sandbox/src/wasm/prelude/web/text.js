@@ -50,8 +50,11 @@ function decodeWhole(encoding, fatal, bytes) {
 }
 
 // UTF-8 without a byte order mark, wrong bytes as U+FFFD: what bodies are read with.
-const bodyDecoder = () => new TextDecoder();
-const utf8Text = (bytes) => bodyDecoder().decode(bytes);
+function utf8Text(bytes) {
+  if (bytes.length > PIECE_BYTES) return new TextDecoder().decode(bytes);
+  const text = decodeWhole(0, false, bytes);
+  return text !== "" && text.charCodeAt(0) === 0xfeff ? slice(text, 1) : text;
+}
 
 class TextDecoder {
   #encoding;
@@ -62,7 +65,8 @@ class TextDecoder {
   #isBegun = false;
   constructor(label = "utf-8", options) {
     const { fatal, ignoreBOM } = dictionary(options, "the decoder's options");
-    const name = LABELS[`${label}`.replace(/^[\t\n\f\r ]+|[\t\n\f\r ]+$/g, "").toLowerCase()];
+    const named = `${label}`;
+    const name = LABELS[named] ?? LABELS[named.replace(/^[\t\n\f\r ]+|[\t\n\f\r ]+$/g, "").toLowerCase()];
     if (name === undefined) throw new RangeError(`the encoding '${label}' is not supported: this runtime has ${ENCODINGS.join(", ")}`);
     this.#encoding = ENCODINGS.indexOf(name);
     this.#fatal = !!fatal;

@@ -6,7 +6,7 @@ const waking = [];
 const immediates = [];
 // Numbers that were asked of timers, for those who keep numbers.
 const numbered = new Map();
-// What comes from outside, by the id of the call that awaits it: (kind, bytes) → nothing.
+// Calls that await something from outside, by id. Their `arrived` is called with the call, a kind and bytes.
 const awaited = new Map();
 let timersCount = 0, timersHeld = 0, timersMade = 0, immediateIsNext = false;
 // When the attempt (in a build: the first look at the clock) began, and when the build ended, in microseconds.
@@ -183,12 +183,17 @@ function due() {
   return waking[0].due;
 }
 
-// `message` is an ArrayBuffer (u32 id, u8 kind, payload), or undefined when the time has come.
+// `message` is an ArrayBuffer (u32 id, then u8 kind, u32 length and payload, once or several times), or undefined when the time
+// has come.
 function turn(message) {
   if (message !== undefined) {
     const view = new DataView(message);
-    const arrived = awaited.get(view.getUint32(0, true));
-    if (arrived !== undefined) arrived(view.getUint8(4), new GlobalUint8Array(message, 5));
+    const call = awaited.get(view.getUint32(0, true));
+    for (let at = 4; call !== undefined && at < view.byteLength;) {
+      const length = view.getUint32(at + 1, true);
+      call.arrived(call, view.getUint8(at), new GlobalUint8Array(message, at + 5, length));
+      at += 5 + length;
+    }
     return;
   }
   // In turns, so that neither endless immediates nor endless timers keep the other waiting.
