@@ -63,7 +63,7 @@ enum {
 static JSRuntime *runtime;
 static JSContext *context;
 /* The prelude's functions; see prelude/hooks.js. */
-static JSValue hook_resolve, hook_load, hook_build, hook_attempt, hook_describe, hook_due, hook_turn;
+static JSValue hook_resolve, hook_load, hook_build, hook_attempt, hook_describe, hook_due, hook_turn, hook_unhandled;
 static uint64_t random_state;
 
 /* Called by the linker's start-up code convention; naming it here keeps the linker from wrapping every export in it. */
@@ -413,6 +413,69 @@ static void finish_failure(JSValue error)
         host_finish(FINISH_INDESCRIBABLE, NULL, 0);
 }
 
+/* --- rejections -------------------------------------------------------------------------------------------------- */
+
+/* Promises that were rejected and that nobody listens to, in their order. */
+static struct {
+    JSValue *promises;
+    size_t count, room;
+} unheard;
+static bool is_building;
+
+static void track_rejection(JSContext *ctx, JSValueConst promise, JSValueConst reason, bool is_handled, void *opaque)
+{
+    if (is_handled) {
+        /* Mostly it is one of the last: somebody awaits what was rejected just before. */
+        for (size_t i = unheard.count; i-- > 0;) {
+            if (JS_VALUE_GET_PTR(unheard.promises[i]) == JS_VALUE_GET_PTR(promise)) {
+                JS_FreeValue(ctx, unheard.promises[i]);
+                memmove(&unheard.promises[i], &unheard.promises[i + 1], (--unheard.count - i) * sizeof(JSValue));
+                return;
+            }
+        }
+        return;
+    }
+    if (unheard.count == unheard.room) {
+        size_t room = unheard.room ? 2 * unheard.room : 8;
+        JSValue *grown = js_realloc_rt(JS_GetRuntime(ctx), unheard.promises, room * sizeof(JSValue));
+        /* Then nobody is told of this one, as of all else where there is no memory left. */
+        if (!grown)
+            return;
+        unheard.promises = grown;
+        unheard.room = room;
+    }
+    unheard.promises[unheard.count++] = JS_DupValue(ctx, promise);
+}
+
+/* No job is left that could still listen: hands each to the prelude, and ends the call with what that makes of it, if it makes
+ * anything of it. */
+static bool ends_for_unheard(void)
+{
+    while (unheard.count > 0) {
+        JSValue promise = unheard.promises[0];
+        memmove(unheard.promises, unheard.promises + 1, --unheard.count * sizeof(JSValue));
+        JSValue arguments[3] = {JS_PromiseResult(context, promise), promise, JS_NewBool(context, is_building)};
+        JSValue error = JS_Call(context, hook_unhandled, JS_UNDEFINED, 3, (JSValueConst *)arguments);
+        JS_FreeValue(context, arguments[0]);
+        JS_FreeValue(context, promise);
+        if (!JS_IsUndefined(error)) {
+            finish_failure(JS_IsException(error) ? JS_GetException(context) : error);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One job, if there is any. What it throws is nobody's: jobs of promises reject them instead. */
+static bool run_job(void)
+{
+    JSContext *job_context;
+    int status = JS_ExecutePendingJob(runtime, &job_context);
+    if (status < 0)
+        JS_FreeValue(context, JS_GetException(context));
+    return status != 0;
+}
+
 /* What the prelude's `due` answers when no timer runs and something outside is awaited, and when nothing is. */
 enum { DUE_WHEN_TOLD = -1, DUE_NEVER = -2 };
 
@@ -445,23 +508,38 @@ static enum waited wait_outside(void)
  * that could settle it. */
 static void finish_settled(JSValue promise)
 {
-    JSContext *job_context;
     if (JS_IsException(promise)) {
         finish_failure(JS_GetException(context));
         return;
     }
     while (JS_PromiseState(context, promise) == JS_PROMISE_PENDING) {
-        int status = JS_ExecutePendingJob(runtime, &job_context);
-        if (status < 0)
-            JS_FreeValue(context, JS_GetException(context));
-        if (status != 0)
+        if (run_job())
             continue;
+        if (unheard.count > 0) {
+            if (ends_for_unheard()) {
+                JS_FreeValue(context, promise);
+                return;
+            }
+            continue;
+        }
         enum waited waited = wait_outside();
         if (waited == NOTHING_TO_WAIT_FOR)
             break;
         if (waited == WAITED_AND_THREW) {
             /* Nobody can catch it, so it ends the call, as it ends a process in Node. */
             finish_failure(JS_GetException(context));
+            JS_FreeValue(context, promise);
+            return;
+        }
+    }
+    /* The result is there. The jobs that are left are done too, as Node does them, for who is to listen to what was rejected may
+     * still be on the way. */
+    while (JS_PromiseState(context, promise) == JS_PROMISE_FULFILLED) {
+        while (run_job())
+            ;
+        if (unheard.count == 0)
+            break;
+        if (ends_for_unheard()) {
             JS_FreeValue(context, promise);
             return;
         }
@@ -563,6 +641,7 @@ EXPORT("sublet_start") int32_t sublet_start(void)
         return -1;
     JS_SetMaxStackSize(runtime, STACK_BYTES);
     JS_SetModuleLoaderFunc(runtime, module_normalize, module_load, NULL);
+    JS_SetHostPromiseRejectionTracker(runtime, track_rejection, NULL);
     JSValue global = JS_GetGlobalObject(context);
     JSValue math = JS_GetPropertyStr(context, global, "Math");
     JS_DefinePropertyValueStr(context, math, "random", JS_NewCFunction(context, js_random, "random", 0),
@@ -605,6 +684,7 @@ EXPORT("sublet_prelude") int32_t sublet_prelude(size_t length)
     hook_describe = JS_GetPropertyStr(context, hooks, "describe");
     hook_due = JS_GetPropertyStr(context, hooks, "due");
     hook_turn = JS_GetPropertyStr(context, hooks, "turn");
+    hook_unhandled = JS_GetPropertyStr(context, hooks, "unhandled");
     JS_FreeValue(context, hooks);
     JS_RunGC(runtime);
     sublet_make_immortal(runtime);
@@ -629,7 +709,9 @@ EXPORT("sublet_build") void sublet_build(size_t length, int64_t seed)
     }
     JSValue promise = JS_Call(context, hook_build, JS_UNDEFINED, 1, (JSValueConst *)&package);
     JS_FreeValue(context, package);
+    is_building = true;
     finish_settled(promise);
+    is_building = false;
 
     JSMemoryUsage usage;
     JS_RunGC(runtime);

@@ -59,11 +59,14 @@ fn failed_as(outcome: Outcome, error_type: &str, error_message: String) -> Endin
     Err((outcome, Failure { error_type: error_type.into(), error_message, stack_trace: Vec::new() }))
 }
 
-/// QuickJS's own error (at deploy time a place stands before the message), or the `null` that it throws when there is
-/// no room for an error object.
+/// QuickJS's own error (at deploy time a place stands before the message; of a regular expression it makes a syntax error;
+/// nobody may have listened to the promise that it rejected), or the `null` that it throws when there is no room for an error
+/// object.
 fn is_out_of_memory(failure: &Failure) -> bool {
     match failure.error_type.as_str() {
-        "InternalError" => failure.error_message.ends_with("out of memory"),
+        "InternalError" | "SyntaxError" | "Runtime.UnhandledPromiseRejection" => {
+            failure.error_message.ends_with("out of memory")
+        }
         "object" => failure.error_message == "null",
         _ => false,
     }

@@ -56,6 +56,91 @@ fn anything_can_be_thrown() {
 }
 
 #[test]
+fn a_rejection_that_nobody_listens_to_ends_the_attempt() {
+    let lost = "Promise.reject(new TypeError('lost'))";
+    let late = "const p = (async () => { throw new Error('late'); })(); await new Promise((go) => setTimeout(go, 1)); \
+                try { await p; } catch { return 'too late'; }";
+    let told = "Runtime.UnhandledPromiseRejection";
+    for (code, message) in [
+        (format!("{lost};"), "TypeError: lost"),
+        (format!("{lost}.then(() => 1);"), "TypeError: lost"),
+        (format!("{lost}; await new Promise(() => {{}});"), "TypeError: lost"),
+        (format!("{lost}.finally(() => {{}});"), "TypeError: lost"),
+        (late.to_owned(), "Error: late"),
+        ("Promise.reject({ code: 5 });".to_owned(), r#"{"code":5}"#),
+        ("Promise.reject();".to_owned(), "undefined"),
+        ("const e = new Error('x'); e.name = { toString() { throw 1; } }; Promise.reject(e);".to_owned(), "an error that cannot be shown"),
+        ("process.once('unhandledRejection', (e) => { throw new Error(`heard ${e}`); }); Promise.reject(1);".to_owned(), "heard 1"),
+        ("process.once('unhandledRejection', () => {}); Promise.reject(1); await new Promise((go) => setTimeout(go, 1)); \
+          Promise.reject(2);".to_owned(), "2"),
+    ] {
+        let built = package(&[("index.mjs", &format!("export const handler = async () => {{\n{code}\n}};"))]);
+        let end = run(&built, "{}");
+        assert_eq!(end.outcome, Outcome::Failed, "{code}: {end:?}");
+        let failure = failure(&end);
+        assert_eq!(failure.error_message, message, "{code}");
+        if message.contains("lost") {
+            assert_eq!(failure.error_type, told, "{code}");
+            assert!(failure.stack_trace[0].starts_with("at handler (index.mjs:2:"), "{failure:?}");
+        }
+    }
+}
+
+#[test]
+fn a_rejection_that_somebody_listens_to_in_time_ends_nothing() {
+    for code in [
+        "const p = Promise.reject(new Error('x')); await null; await null; await p.catch(() => {});",
+        "const p = Promise.reject(1); queueMicrotask(() => p.catch(() => {}));",
+        "const many = Array.from({ length: 2000 }, (_, i) => Promise.reject(i)); await Promise.allSettled(many);",
+        "const many = Array.from({ length: 100 }, (_, i) => Promise.reject(i)); for (const p of many.reverse()) p.catch(() => {});",
+        "try { await Promise.all([Promise.reject(1), Promise.reject(2)]); } catch {}",
+        "await Promise.race([1, Promise.reject(2)]);",
+        "await Promise.any([Promise.reject(1), 2]);",
+        "const fails = async () => { throw new Error('x'); }; try { await fails(); } catch {}",
+        "async function* numbers() { yield 1; throw new Error('x'); } try { for await (const n of numbers()); } catch {}",
+        "try { await import('./missing.mjs'); } catch {}",
+        "try { await import('./broken.mjs'); } catch {}",
+        "process.on('unhandledRejection', (reason, promise) => { if (reason !== 1 || !(promise instanceof Promise)) throw 2; }); Promise.reject(1);",
+        "const c = new AbortController(); const s = AbortSignal.any([c.signal, AbortSignal.timeout(5)]); c.abort(); s.aborted;",
+        "const { readable, writable } = new TransformStream(); writable.abort(new Error('x')).catch(() => {}); \
+         await readable.getReader().read().catch(() => {});",
+        "const r = new ReadableStream({ start(c) { c.error(new Error('x')); } }); try { await new Response(r).text(); } catch {}",
+        "const r = new ReadableStream({ pull() { throw new Error('x'); } }); const [a, b] = r.tee(); \
+         await a.getReader().read().catch(() => {}); await b.getReader().read().catch(() => {});",
+        "await new ReadableStream({ pull() { throw new Error('x'); } }).pipeTo(new WritableStream()).catch(() => {});",
+        "await ReadableStream.from([1]).pipeTo(new WritableStream({ write() { throw new Error('x'); } })).catch(() => {});",
+        "const w = new WritableStream({ write() { throw new Error('x'); } }).getWriter(); w.closed.catch(() => {}); \
+         await w.write(1).catch(() => {});",
+    ] {
+        let files = [
+            ("index.mjs", &*format!("export const handler = async () => {{\n{code}\nreturn 'fine';\n}};")),
+            ("broken.mjs", "throw new Error('broken');"),
+        ];
+        let end = run(&package(&files), "{}");
+        assert_eq!(end.outcome, Outcome::Succeeded, "{code}: {end:?}");
+    }
+}
+
+#[test]
+fn a_rejection_at_top_level_that_nobody_listens_to_fails_the_deploy() {
+    let refused = |source: &str| {
+        let files = [("index.mjs", source), ("broken.mjs", "throw new Error('broken');")];
+        build(Options { files: &files, ..Options::default() }).err()
+    };
+    let failure = refused("export const handler = () => 1;\nPromise.reject(new Error('lost'));").unwrap();
+    assert_eq!(failure.error_type, "Runtime.UnhandledPromiseRejection");
+    assert!(failure.error_message.starts_with("index.mjs:2:"), "{failure:?}");
+    assert!(failure.error_message.ends_with(": Error: lost"), "{failure:?}");
+    for source in [
+        "let found; try { found = await import('./broken.mjs'); } catch {} export const handler = () => 1;",
+        "const found = import('./broken.mjs').catch(() => {}); export const handler = () => found;",
+        "process.on('unhandledRejection', () => {}); Promise.reject(1); export const handler = () => 1;",
+    ] {
+        assert_eq!(refused(source).map(|failure| failure.error_message), None, "{source}");
+    }
+}
+
+#[test]
 fn results_that_are_not_json_fail() {
     for code in ["1n", "(() => { const a = {}; a.a = a; return a; })()", "{ toJSON() { throw new Error('no'); } }"] {
         let built = package(&[("index.mjs", &format!("export const handler = () => ({code});"))]);

@@ -269,7 +269,7 @@ pub(super) const PROGRAMS: &[Program] = &[
             { then(done, fail) { fail(undefined); } },
             Object.defineProperty(Promise.resolve(1), 'then', { value(done) { done(1n); } }),
             Object.defineProperty(Promise.resolve(1), 'constructor', { value: 1 }),
-            Promise.reject(Symbol('s')),
+            event.n === 7 ? Promise.reject(Symbol('s')) : undefined,
             new Proxy(function () {}, {}),
         ];
         return odd[event.n];",

@@ -96,7 +96,7 @@ pub(super) const PROGRAMS: &[Program] = &[
     ends("thenable-that-never", "A thenable that never answers ends at once", "return { then() {} };", &[Outcome::Failed], &["Runtime.PromiseNeverSettled"]),
     ends("thenable-that-throws", "A thenable that throws is a failure", "return { get then() { throw new RangeError('x'); } };", &[Outcome::Failed], &["RangeError"]),
     returns("settles-twice", "A promise settles once, whatever is thrown after", "return new Promise((done, fail) => { done('first'); fail(new Error('x')); done('second'); throw new Error('y'); });", r#""first""#),
-    returns("answers-then-throws", "What goes wrong beside the answer is not the answer", "Promise.reject(new Error('nobody looks')); Promise.resolve().then(() => { throw new Error('late'); }); return 1;", "1"),
+    ends("answers-then-throws", "What goes wrong beside the answer ends the attempt as in Node.js, the first of it", "Promise.reject(new Error('nobody looks')); Promise.resolve().then(() => { throw new Error('late'); }); return 1;", &[Outcome::Failed], &["Runtime.UnhandledPromiseRejection", "nobody looks"]),
     finds_nothing(
         "prepared-stack-finds-the-wrapper",
         "A stack that the tenant prepares shows none of the wrapper's functions",

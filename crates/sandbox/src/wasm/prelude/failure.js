@@ -2,7 +2,7 @@
 const FRAMES_MAX = 50;
 // Characters of a message, twice what the host keeps.
 const TEXT_MAX = 16384;
-// What the prelude knows of an error beyond the error itself: { type, frame, layer }.
+// What the prelude knows of an error beyond the error itself: { type, frame, layer, from: the error that it tells of }.
 const details = new WeakMap();
 // While the package is evaluated, a message starts with the place of the mistake.
 let building = true;
@@ -22,17 +22,18 @@ function framesOf(error) {
   return frames;
 }
 
+// What was thrown and is no error, in words.
+function shownThrown(value) {
+  try { return typeof value === "object" && value !== null ? show(value, 1, { length: 0 }) : GlobalString(value); } catch { return "[value that cannot be shown]"; }
+}
+
 function describe(error) {
-  if (!isError(error)) {
-    let text;
-    try { text = typeof error === "object" && error !== null ? show(error, 1, { length: 0 }) : GlobalString(error); } catch { text = "[value that cannot be shown]"; }
-    return stringify({ errorType: typeof error, errorMessage: text, stackTrace: [] });
-  }
+  if (!isError(error)) return stringify({ errorType: typeof error, errorMessage: shownThrown(error), stackTrace: [] });
   const known = weakGet(details, error);
   let type = "Error", message = "", frames = [];
   try { type = known?.type ?? GlobalString(error.name); } catch {}
   try { message = GlobalString(error.message); } catch {}
-  try { frames = framesOf(error); } catch {}
+  try { frames = framesOf(known?.from ?? error); } catch {}
   if (known?.frame !== undefined) frames = [known.frame];
   if (building && frames.length > 0) {
     // The last frame is the tenant's, so there is one that has a place.

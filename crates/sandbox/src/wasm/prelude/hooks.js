@@ -1,5 +1,5 @@
 // What the C side calls: `build` once at deploy time, `attempt` once in every fresh environment; `due` and `turn` (see
-// web/timers.js) while one of them waits.
+// web/timers.js) while one of them waits; `unhandled` when nobody listens to a rejection.
 let handler, env, secretRead;
 
 globalThis.global = globalThis;
@@ -75,4 +75,17 @@ async function attempt(event, context, added) {
   return text === undefined ? "null" : text;
 }
 
-return { resolve, load, build, attempt, describe, due, turn };
+// A promise that was rejected and that nobody listens to when no job is left: as in Node.js, whoever listens to the process for
+// them is told, or else it ends the call. Gives the error then.
+function unhandled(reason, promise, isBuild) {
+  if (tellOfRejection(reason, promise)) return undefined;
+  // Also when all of the top level has run; there is no image then.
+  building = isBuild;
+  let told;
+  try { told = isError(reason) ? headOf(reason) : shownThrown(reason); } catch { told = "an error that cannot be shown"; }
+  const error = failure("Runtime.UnhandledPromiseRejection", told);
+  if (isError(reason)) weakGet(details, error).from = reason;
+  return error;
+}
+
+return { resolve, load, build, attempt, describe, due, turn, unhandled };

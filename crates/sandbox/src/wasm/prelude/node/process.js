@@ -1,5 +1,6 @@
 // `process` as far as pure libraries ask for it, and what goes with it: timers, perf_hooks, os, console.
 // Versions say Node's, because libraries choose their paths by them; what is not Node is under `sublet`.
+let tellOfRejection;
 {
   const NODE_VERSION = "20.0.0";
   const { micros } = host, { performance } = globalThis;
@@ -93,6 +94,33 @@
   process.reallyExit = process.exit;
   process.memoryUsage.rss = () => 0;
   without(process);
+
+  // The one event that does happen: a rejection that nobody listens to.
+  const REJECTION = "unhandledRejection";
+  let listening = [];
+  const listen = (isOnce) => (name, listener) => {
+    node.needFunction("listener", listener);
+    if (name === REJECTION) listening.push({ listener, isOnce });
+    return process;
+  };
+  for (const name of ["on", "addListener", "prependListener"]) process[name] = listen(false);
+  for (const name of ["once", "prependOnceListener"]) process[name] = listen(true);
+  process.off = process.removeListener = (name, listener) => {
+    if (name === REJECTION) listening = listening.filter((one) => one.listener !== listener);
+    return process;
+  };
+  process.removeAllListeners = (name) => {
+    if (name === undefined || name === REJECTION) listening = [];
+    return process;
+  };
+  process.listeners = (name) => (name === REJECTION ? listening.map((one) => one.listener) : []);
+  process.listenerCount = (name) => (name === REJECTION ? listening.length : 0);
+  tellOfRejection = (reason, promise) => {
+    const told = listening;
+    listening = listening.filter((one) => !one.isOnce);
+    for (const { listener } of told) apply(listener, process, [reason, promise]);
+    return told.length > 0;
+  };
   defineProperty(process, Symbol.toStringTag, { value: "process", configurable: true });
 
   node.process = process;
