@@ -15,11 +15,13 @@ use crate::{Attempt, BuildError, Code, Cordon, Crash, Image, ImageKind, Sandbox,
 /// What stands before sealed machine code: a mark and the module's hash, and from here on the seal; then the code.
 const SEAL_AT: usize = 48;
 const CODE_AT: usize = 80;
-/// Why code is not run: it would be among others; its seal is not of this tenant and these bytes; the worker that gets
-/// it cannot read it.
+/// And in a snapshot.
+const SNAPSHOT_AT: usize = 48;
+/// Why code is not run: it would be among others; its seal is not of this tenant and these bytes; a snapshot has no seal of
+/// these bytes.
 const SHARED: &str = "must run in its own processes";
 const SEAL: &str = "did not seal for this tenant";
-const UNFIT: &str = "could not be loaded";
+const UNSEALED: &str = "an image that this server did not seal";
 /// Tenants beyond the number of processes there may be, and the number of the first.
 const CROWD_BEYOND: usize = 4;
 const CROWD_FIRST: i64 = 1_000;
@@ -126,7 +128,7 @@ pub(super) const TRESPASSES: &[Trespass] = &[
         },
     ),
     offers("machine-code-called-a-snapshot", "Sealed machine code that is called a snapshot is none", |loot| {
-        let offer = |cordon: Cordon| unfit(loot.own.image.bytes.to_vec(), cordon);
+        let offer = |cordon: Cordon| unsealed(loot.own.image.bytes.to_vec(), cordon);
         vec![offer(Cordon::Shared), offer(Cordon::Tenant(MALLORY))]
     }),
     offers("snapshot-called-machine-code", "A snapshot that is called machine code has no seal", |loot| {
@@ -143,24 +145,29 @@ pub(super) const TRESPASSES: &[Trespass] = &[
             begun(b"\x7fELF"),
             begun(b"\0asm\x01\0\0\0"),
             begun(b"sublet:p"),
+            begun(b"sublet snapshot1"),
         ];
-        images.into_iter().map(|bytes| unfit(bytes, Cordon::Shared)).collect()
+        images.into_iter().map(|bytes| unsealed(bytes, Cordon::Shared)).collect()
+    }),
+    offers("snapshot-with-a-bit-changed", "A snapshot with a bit changed anywhere is not run", |loot| {
+        let whole = &loot.snapshot.image.bytes;
+        let places = (0..SNAPSHOT_AT + 64).chain((SNAPSHOT_AT..whole.len()).step_by(whole.len() / 64 + 1));
+        let changed = places.map(|place| {
+            let mut bytes = whole.to_vec();
+            bytes[place] ^= 1;
+            unsealed(bytes, Cordon::Shared)
+        });
+        changed.collect()
     }),
     offers(
-        "snapshot-that-does-not-fit",
-        "A snapshot that is cut off, or points outside of its memory, is not run",
+        "snapshot-without-its-seal",
+        "A snapshot that was cut off or lengthened, or has no seal of this server's, is not run",
         |loot| {
-            let whole = loot.snapshot.image.bytes.to_vec();
-            // Behind a mark of eight bytes: pages, most pages, how many runs, and each run's address and length.
-            let numbers = [(8, 1), (8, u32::MAX), (12, 0), (16, u32::MAX), (20, u32::MAX - 8), (24, u32::MAX)];
-            let spoilt = numbers.into_iter().map(|(place, number): (usize, u32)| {
-                let mut bytes = whole.clone();
-                bytes[place..place + 4].copy_from_slice(&number.to_le_bytes());
-                bytes
-            });
-            let cut = [9, 20, whole.len() / 2, whole.len() - 1].into_iter().map(|length| whole[..length].to_vec());
-            let longer = [[&whole[..], b"\0"].concat()];
-            spoilt.chain(cut).chain(longer).map(|bytes| unfit(bytes, Cordon::Shared)).collect()
+            let whole = &loot.snapshot.image.bytes;
+            let lengths = [0, 15, 16, SNAPSHOT_AT - 1, SNAPSHOT_AT, whole.len() / 2, whole.len() - 1];
+            let cut = lengths.into_iter().map(|length| whole[..length].to_vec());
+            let (bare, longer) = (whole[SNAPSHOT_AT..].to_vec(), [&whole[..], b"\0"].concat());
+            cut.chain([bare, longer]).map(|bytes| unsealed(bytes, Cordon::Shared)).collect()
         },
     ),
     Trespass {
@@ -196,9 +203,9 @@ fn sealed(bytes: Vec<u8>) -> Offer {
     Offer { code, cordon: Cordon::Tenant(MALLORY), alone: false, refusal: SEAL }
 }
 
-/// As a snapshot, which nothing but the worker that gets it looks into.
-fn unfit(bytes: Vec<u8>, cordon: Cordon) -> Offer {
-    Offer { code: forged(ImageKind::Snapshot, bytes), cordon, alone: false, refusal: UNFIT }
+/// As a snapshot.
+fn unsealed(bytes: Vec<u8>, cordon: Cordon) -> Offer {
+    Offer { code: forged(ImageKind::Snapshot, bytes), cordon, alone: false, refusal: UNSEALED }
 }
 
 /// Under a name of its own, so that nothing that is kept stands in for it.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use sublet_model::TenantId;
 use tokio::sync::Semaphore;
 
+use super::code_key::CodeKey;
 use super::connection::{Connection, ConnectionError, Outbox};
 use super::launch::Launcher;
-use super::machine::CodeKey;
 use crate::wasm::{machine_hash, seal_image};
 use crate::wire::{FROM_WORKER_BYTES_MAX, FromWorker, Role, SNAPSHOT_BYTES_MAX, ToWorker, build_frame_bytes_max};
 use crate::{Build, BuildError, BuildRequest, CompileRequest, Failure, Image, ImageKind, Unavailable, ending};
@@ -78,14 +78,17 @@ impl Builds {
             _ => return Err(lost(None, &ConnectionError::Unexpected("a message out of turn"), &BUILD)),
         };
         let base = Arc::clone(&self.launcher.engine.base);
-        let sealed = tokio::task::spawn_blocking(move || seal_image(&raw, &base).map(|bytes| (bytes, raw.log)));
+        let builds = Arc::clone(self);
+        let sealed = tokio::task::spawn_blocking(move || {
+            seal_image(&raw, &base).map(|bytes| (builds.key.seal_snapshot(&bytes), raw.log))
+        });
         let (bytes, log) = sealed.await.map_err(broken)?.map_err(|error| {
             // A builder that hands back what is no snapshot was taken over by the code in it.
             tracing::warn!(%error, "a builder's snapshot was refused");
             BuildError::Rejected(ending::build_crashed())
         })?;
         Ok(Build {
-            image: Image { kind: ImageKind::Snapshot, bytes: bytes.into() },
+            image: Image { kind: ImageKind::Snapshot, bytes },
             engine_hash: self.launcher.engine.hash.clone(),
             log,
         })
@@ -101,7 +104,7 @@ impl Builds {
             _ => return Err(lost(None, &ConnectionError::Unexpected("a message out of turn"), &COMPILE)),
         };
         let builds = Arc::clone(self);
-        let sealed = tokio::task::spawn_blocking(move || builds.key.seal(tenant, &module, &code));
+        let sealed = tokio::task::spawn_blocking(move || builds.key.seal_machine(tenant, &module, &code));
         let image = Image { kind: ImageKind::Machine, bytes: sealed.await.map_err(broken)? };
         Ok(Build { image, engine_hash: machine_hash().to_owned(), log: bytes::Bytes::new() })
     }

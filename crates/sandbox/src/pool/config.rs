@@ -30,8 +30,8 @@ pub struct PoolConfig {
     pub arguments: Vec<OsString>,
     /// Where the compiled engine is kept from one start to the next; without it, every start compiles for seconds.
     pub cache_dir: Option<PathBuf>,
-    /// Where the key is that machine code of tenants' modules is sealed with; made if it is not there. Without it, such code
-    /// is compiled again after every start.
+    /// Where the key is that images and machine code of tenants' modules are sealed with; made if it is not there. Without it,
+    /// both are made again after every start.
     pub key_file: Option<PathBuf>,
     /// Goes on without any layer of the jail. Only ever by the operator's explicit word.
     pub insecure_no_jail: bool,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sublet_model::TenantId;
 
-use super::machine::CodeKey;
+use super::code_key::CodeKey;
 use super::memory_file;
 use crate::{Code, Cordon, ImageKind};
 
@@ -46,6 +46,8 @@ pub(super) enum ImageError {
     Shared,
     #[error("machine code that this server did not seal for this tenant")]
     Seal,
+    #[error("an image that this server did not seal")]
+    Unsealed,
     #[error("{0}")]
     Io(#[from] io::Error),
 }
@@ -70,8 +72,8 @@ struct Entry {
 }
 
 impl Images {
-    /// Makes the file on first use, some 0.1 ms for a usual image. Machine code is for one tenant's cordon, and its seal is
-    /// broken here: a file that cannot change any more needs no second look.
+    /// Makes the file on first use, some 0.1 ms for a usual image. Its seal is broken here: a file that cannot change any more
+    /// needs no second look. Machine code is for one tenant's cordon.
     pub(super) fn get(&self, code: &Code, cordon: Cordon, key: &CodeKey) -> Result<Arc<SealedImage>, ImageError> {
         let owner = match (code.image.kind, cordon) {
             (ImageKind::Snapshot, _) => None,
@@ -82,8 +84,8 @@ impl Images {
             return image.for_owner(owner);
         }
         let content = match owner {
-            None => code.image.bytes.clone(),
-            Some(tenant) => key.open_seal(tenant, &code.image.bytes).ok_or(ImageError::Seal)?,
+            None => key.open_snapshot(&code.image.bytes).ok_or(ImageError::Unsealed)?,
+            Some(tenant) => key.open_machine(tenant, &code.image.bytes).ok_or(ImageError::Seal)?,
         };
         // Outside the lock. Of two that make the same one, the second is dropped.
         let file = Arc::new(memory_file::sealed("sublet-image", &content)?);
@@ -135,11 +137,10 @@ impl Kept {
 mod tests {
     use super::*;
     use crate::Image;
-    use bytes::Bytes;
 
-    fn code(key: usize) -> Code {
-        let image = Image { kind: ImageKind::Snapshot, bytes: Bytes::from_static(b"image") };
-        Code { key: key.to_string().into(), image }
+    fn code(name: usize, key: &CodeKey) -> Code {
+        let image = Image { kind: ImageKind::Snapshot, bytes: key.seal_snapshot(b"image") };
+        Code { key: name.to_string().into(), image }
     }
 
     fn any_key() -> CodeKey {
@@ -150,7 +151,7 @@ mod tests {
     fn machine_code_is_for_the_cordon_of_the_tenant_it_was_sealed_for() {
         let (images, key) = (Images::default(), any_key());
         let (own, other) = (TenantId::from_raw(1), TenantId::from_raw(2));
-        let sealed = key.seal(own, b"module", b"code");
+        let sealed = key.seal_machine(own, b"module", b"code");
         let code = Code { key: "a".into(), image: Image { kind: ImageKind::Machine, bytes: sealed.clone() } };
         // Before it is kept and after, and whatever it is called.
         for _ in 0..2 {
@@ -161,14 +162,14 @@ mod tests {
         let renamed = Code { key: "b".into(), ..code };
         assert!(matches!(images.get(&renamed, Cordon::Tenant(other), &key), Err(ImageError::Seal)));
         let disguised = Image { kind: ImageKind::Snapshot, bytes: sealed };
-        let disguised = images.get(&Code { key: "c".into(), image: disguised }, Cordon::Shared, &key).unwrap();
-        assert_eq!(disguised.kind, ImageKind::Snapshot, "a worker takes it for a snapshot, and it is none");
+        let disguised = Code { key: "c".into(), image: disguised };
+        assert!(matches!(images.get(&disguised, Cordon::Shared, &key), Err(ImageError::Unsealed)));
     }
 
     #[test]
     fn an_image_keeps_its_number_while_it_is_kept_and_the_least_used_leaves_first() {
         let (images, key) = (Images::default(), any_key());
-        let number = |name: usize| images.get(&code(name), Cordon::Shared, &key).unwrap().number;
+        let number = |name: usize| images.get(&code(name, &key), Cordon::Shared, &key).unwrap().number;
         let (first, second) = (number(0), number(1));
         for name in 2..=IMAGES_MAX {
             assert_eq!(number(0), first);

@@ -10,13 +10,13 @@
 //! [`builds`] and [`machine`] make that · [`verdict`] judges reports · [`outcall`] takes their calls out.
 
 mod builds;
+mod code_key;
 mod config;
 mod connection;
 mod cordon;
 mod engine_files;
 mod images;
 mod launch;
-mod machine;
 mod memory_file;
 mod outcall;
 mod process;
@@ -38,10 +38,10 @@ use sublet_model::{TenantId, limit};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use self::builds::Builds;
+use self::code_key::CodeKey;
 use self::cordon::Cordons;
 use self::images::Images;
 use self::launch::Launcher;
-use self::machine::CodeKey;
 use self::process::Spawner;
 use self::roster::{NoPlace, Roster};
 use self::worker::{Job, Worker};
@@ -278,8 +278,10 @@ impl Sandbox for Pool {
 
     fn accepts(&self, image: &Image, engine_hash: &str, tenant: TenantId) -> bool {
         match image.kind {
-            ImageKind::Snapshot => engine_hash == self.engine_hash(),
-            ImageKind::Machine => self.builds.key.open_seal(tenant, &image.bytes).is_some(),
+            ImageKind::Snapshot => {
+                engine_hash == self.engine_hash() && self.builds.key.open_snapshot(&image.bytes).is_some()
+            }
+            ImageKind::Machine => self.builds.key.open_machine(tenant, &image.bytes).is_some(),
         }
     }
 

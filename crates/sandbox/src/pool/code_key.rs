@@ -1,9 +1,12 @@
-//! Machine code of tenants' own modules, from the process that compiled it to the processes that run it.
+//! What workers map and run, from where it is made to where it is run: images of functions, and machine code of tenants' own
+//! modules.
 //!
-//! Threat: that process had hostile input, and the code rests in a store that others may write to. So the server seals the
-//! code with a key of its own as soon as it has it, for one tenant, one module and one configuration of the compiler, and
-//! breaks the seal each time before it hands the code over. It never loads the code itself. What the seal cannot promise is
-//! that the compiler was not fooled: that is why such code runs in processes of its tenant alone.
+//! Threat: both rest in a store that others may write to, and a worker takes them for what the server made. So the server seals
+//! them with a key of its own as soon as it has them, and breaks the seal before it hands them over. An image holds no code of
+//! a tenant's, but its file could: it is sealed for the engine that it continues. Machine code came from a process that had
+//! hostile input; it is sealed for one tenant, one module and one configuration of the compiler, and the server never loads it
+//! itself. What that seal cannot promise is that the compiler was not fooled: that is why such code runs in processes of its
+//! tenant alone.
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
@@ -16,22 +19,24 @@ use sha2::{Digest, Sha256};
 use sublet_model::TenantId;
 
 use super::config::StartError;
-use crate::wasm::machine_hash;
+use crate::wasm::{engine_hash, machine_hash};
 
-/// What sealed code begins with.
-const MARK: &[u8; 16] = b"sublet machine 1";
+/// What sealed machine code and sealed images begin with.
+const MACHINE: &[u8; 16] = b"sublet machine 1";
+const SNAPSHOT: &[u8; 16] = b"sublet snapshot1";
 const HASH_BYTES: usize = 32;
 const SEAL_BYTES: usize = 32;
-const HEAD_BYTES: usize = MARK.len() + HASH_BYTES + SEAL_BYTES;
+const MACHINE_HEAD_BYTES: usize = MACHINE.len() + HASH_BYTES + SEAL_BYTES;
+const SNAPSHOT_HEAD_BYTES: usize = SNAPSHOT.len() + SEAL_BYTES;
 const KEY_BYTES: usize = 32;
 const HMAC_BLOCK_BYTES: usize = 64;
 
-/// The server's key; whoever has it can make machine code that the server takes for its own.
+/// The server's key; whoever has it can make images and machine code that the server takes for its own.
 pub(super) struct CodeKey([u8; KEY_BYTES]);
 
 impl CodeKey {
     /// Reads the key, or makes it and writes it for the server's user alone. Without a path it lives as long as this process,
-    /// and code sealed before is made again.
+    /// and what was sealed before is made again.
     pub(super) fn open(path: Option<&Path>) -> Result<CodeKey, StartError> {
         let Some(path) = path else { return CodeKey::random() };
         let failed = |why: String| StartError::Key { path: path.to_owned(), why };
@@ -76,38 +81,52 @@ impl CodeKey {
         std::fs::rename(&draft, path)
     }
 
-    /// What goes into the code store.
-    pub(super) fn seal(&self, tenant: TenantId, module: &[u8], code: &[u8]) -> Bytes {
+    /// Machine code as it goes into the code store.
+    pub(super) fn seal_machine(&self, tenant: TenantId, module: &[u8], code: &[u8]) -> Bytes {
         let module_hash: [u8; HASH_BYTES] = Sha256::digest(module).into();
-        let seal = self.mac(tenant, &module_hash, machine_hash(), code).finalize().into_bytes();
-        let mut sealed = Vec::with_capacity(HEAD_BYTES + code.len());
-        sealed.extend_from_slice(MARK);
-        sealed.extend_from_slice(&module_hash);
-        sealed.extend_from_slice(&seal);
-        sealed.extend_from_slice(code);
-        sealed.into()
+        let seal = self.machine_mac(tenant, &module_hash, code).finalize().into_bytes();
+        [MACHINE, &module_hash[..], &seal, code].concat().into()
     }
 
     /// The code, if this server sealed it for this tenant and for the compiler of today.
-    pub(super) fn open_seal(&self, tenant: TenantId, sealed: &Bytes) -> Option<Bytes> {
-        let rest = sealed.strip_prefix(MARK)?;
+    pub(super) fn open_machine(&self, tenant: TenantId, sealed: &Bytes) -> Option<Bytes> {
+        let rest = sealed.strip_prefix(MACHINE)?;
         let (module_hash, rest) = rest.split_first_chunk::<HASH_BYTES>()?;
         let (seal, code) = rest.split_first_chunk::<SEAL_BYTES>()?;
         // Compares in a time that does not tell how much was right.
-        self.mac(tenant, module_hash, machine_hash(), code).verify_slice(seal).ok()?;
-        Some(sealed.slice(HEAD_BYTES..))
+        self.machine_mac(tenant, module_hash, code).verify_slice(seal).ok()?;
+        Some(sealed.slice(MACHINE_HEAD_BYTES..))
     }
 
-    /// Every part has a fixed length or its length before it.
-    fn mac(&self, tenant: TenantId, module_hash: &[u8; HASH_BYTES], machine_hash: &str, code: &[u8]) -> Hmac<Sha256> {
+    fn machine_mac(&self, tenant: TenantId, module_hash: &[u8; HASH_BYTES], code: &[u8]) -> Hmac<Sha256> {
+        self.mac(MACHINE, [&tenant.raw().to_le_bytes()[..], module_hash, machine_hash().as_bytes(), code])
+    }
+
+    /// A function's image as it goes into the code store.
+    pub(super) fn seal_snapshot(&self, image: &[u8]) -> Bytes {
+        let seal = self.snapshot_mac(image).finalize().into_bytes();
+        [SNAPSHOT, &seal[..], image].concat().into()
+    }
+
+    /// The image, if this server sealed it for the engine of today.
+    pub(super) fn open_snapshot(&self, sealed: &Bytes) -> Option<Bytes> {
+        let (seal, image) = sealed.strip_prefix(SNAPSHOT)?.split_first_chunk::<SEAL_BYTES>()?;
+        self.snapshot_mac(image).verify_slice(seal).ok()?;
+        Some(sealed.slice(SNAPSHOT_HEAD_BYTES..))
+    }
+
+    fn snapshot_mac(&self, image: &[u8]) -> Hmac<Sha256> {
+        self.mac(SNAPSHOT, [engine_hash().as_bytes(), image])
+    }
+
+    /// Every part has its length before it, so that no two lists of parts are the same bytes.
+    fn mac<const COUNT: usize>(&self, mark: &[u8; 16], parts: [&[u8]; COUNT]) -> Hmac<Sha256> {
         // A key shorter than a block is padded with zeros: so says HMAC, and so this constructor wants it.
         let mut block = [0; HMAC_BLOCK_BYTES];
         block[..KEY_BYTES].copy_from_slice(&self.0);
         let mut mac = <Hmac<Sha256> as KeyInit>::new(&block.into());
-        mac.update(MARK);
-        mac.update(&tenant.raw().to_le_bytes());
-        mac.update(module_hash);
-        for part in [machine_hash.as_bytes(), code] {
+        mac.update(mark);
+        for part in parts {
             mac.update(&(part.len() as u64).to_le_bytes());
             mac.update(part);
         }
@@ -126,15 +145,32 @@ mod tests {
     #[test]
     fn code_with_one_byte_changed_or_of_another_tenant_or_key_is_not_taken() {
         let key = CodeKey([1; KEY_BYTES]);
-        let sealed = key.seal(TENANT, b"module", b"machine code");
-        assert_eq!(key.open_seal(TENANT, &sealed).unwrap(), Bytes::from_static(b"machine code"));
-        assert_eq!(key.open_seal(TenantId::from_raw(8), &sealed), None, "another tenant");
-        assert_eq!(CodeKey([2; KEY_BYTES]).open_seal(TENANT, &sealed), None, "another key");
+        let sealed = key.seal_machine(TENANT, b"module", b"machine code");
+        assert_eq!(key.open_machine(TENANT, &sealed).unwrap(), Bytes::from_static(b"machine code"));
+        assert_eq!(key.open_machine(TenantId::from_raw(8), &sealed), None, "another tenant");
+        assert_eq!(CodeKey([2; KEY_BYTES]).open_machine(TENANT, &sealed), None, "another key");
+        assert_eq!(key.open_snapshot(&sealed), None, "another kind");
         for index in 0..sealed.len() {
             let mut changed = sealed.to_vec();
             changed[index] ^= 1;
-            assert_eq!(key.open_seal(TENANT, &changed.into()), None, "byte {index}");
-            assert_eq!(key.open_seal(TENANT, &sealed.slice(..index)), None, "cut at {index}");
+            assert_eq!(key.open_machine(TENANT, &changed.into()), None, "byte {index}");
+            assert_eq!(key.open_machine(TENANT, &sealed.slice(..index)), None, "cut at {index}");
+        }
+    }
+
+    #[test]
+    fn an_image_with_one_byte_changed_or_of_another_key_is_not_taken() {
+        let key = CodeKey([1; KEY_BYTES]);
+        let sealed = key.seal_snapshot(b"an image");
+        assert_eq!(key.open_snapshot(&sealed).unwrap(), Bytes::from_static(b"an image"));
+        assert_eq!(CodeKey([2; KEY_BYTES]).open_snapshot(&sealed), None, "another key");
+        assert_eq!(key.open_machine(TENANT, &sealed), None, "another kind");
+        assert_eq!(key.open_snapshot(&Bytes::from_static(b"an image")), None, "no seal");
+        for index in 0..sealed.len() {
+            let mut changed = sealed.to_vec();
+            changed[index] ^= 1;
+            assert_eq!(key.open_snapshot(&changed.into()), None, "byte {index}");
+            assert_eq!(key.open_snapshot(&sealed.slice(..index)), None, "cut at {index}");
         }
     }
 
