@@ -40,19 +40,21 @@ use tokio::sync::{Notify, Semaphore, watch};
 use self::builds::Builds;
 use self::code_key::CodeKey;
 use self::cordon::Cordons;
-use self::images::Images;
+use self::images::{ImageError, Images, SealedImage};
 use self::launch::Launcher;
 use self::process::Spawner;
 use self::roster::{NoPlace, Roster};
 use self::worker::{Job, Worker};
 use crate::wire::{CONTEXT_BYTES_MAX, ENVIRONMENT_BYTES_MAX, EVENT_BYTES_MAX};
 use crate::{
-    Attempt, Build, BuildError, BuildRequest, CompileRequest, Cordon, Image, ImageKind, Limits, Report, Sandbox,
+    Attempt, Build, BuildError, BuildRequest, Code, CompileRequest, Cordon, Image, ImageKind, Limits, Report, Sandbox,
     Unavailable,
 };
 
 /// Attempts that run alone at once, each in a process of its own.
 const ALONE_MAX: usize = 2;
+/// Bytes of an image from which on its seal is broken beside the attempts of others.
+const BESIDE_BYTES_MIN: usize = 256 << 10;
 /// Attempts at once whose instructions are counted, each in a process of its own too.
 const COUNTING_MAX: usize = 2;
 /// How long an attempt waits while no worker is there at all.
@@ -66,7 +68,7 @@ pub struct Pool {
     roster: Arc<Roster>,
     cordons: Arc<Cordons>,
     builds: Arc<Builds>,
-    images: Images,
+    images: Arc<Images>,
     alone: Semaphore,
     counting: Semaphore,
     active: Arc<Active>,
@@ -138,7 +140,7 @@ impl Pool {
             roster,
             cordons,
             builds,
-            images: Images::default(),
+            images: Arc::default(),
             alone: Semaphore::new(ALONE_MAX),
             counting: Semaphore::new(COUNTING_MAX),
             active: Arc::default(),
@@ -227,6 +229,20 @@ impl Pool {
         run_in(self.roster.fresh().await?, job).await
     }
 
+    /// One that is not kept is made, a large one where that holds nobody up.
+    async fn image(&self, code: &Code, cordon: Cordon) -> Result<Arc<SealedImage>, Unavailable> {
+        let refused = |error: ImageError| Unavailable::Broken(error.to_string());
+        if let Some(image) = self.images.find(code, cordon).map_err(refused)? {
+            return Ok(image);
+        }
+        if code.image.bytes.len() < BESIDE_BYTES_MIN {
+            return self.images.get(code, cordon, &self.builds.key).map_err(refused);
+        }
+        let (images, builds, code) = (Arc::clone(&self.images), Arc::clone(&self.builds), code.clone());
+        let made = tokio::task::spawn_blocking(move || images.get(&code, cordon, &builds.key));
+        made.await.map_err(|error| Unavailable::Broken(error.to_string()))?.map_err(refused)
+    }
+
     /// The same, on the engine that counts; a tenant's own module brings its counter along.
     async fn run_counting(&self, job: &Job) -> Result<Report, Unavailable> {
         let _turn = self.counting.acquire().await.map_err(|_| Unavailable::Draining)?;
@@ -288,7 +304,6 @@ impl Sandbox for Pool {
     async fn run(&self, attempt: Attempt) -> Result<Report, Unavailable> {
         let _call = self.active.enter()?;
         let broken = |error: std::io::Error| Unavailable::Broken(error.to_string());
-        let refused = |error: images::ImageError| Unavailable::Broken(error.to_string());
         let context = serde_json::to_vec(&attempt.context).map_err(|error| broken(error.into()))?;
         let environment = environment_json(&attempt.environment).map_err(|error| broken(error.into()))?;
         // A worker would take a larger one for a broken server, and end.
@@ -300,7 +315,7 @@ impl Sandbox for Pool {
         }
         let wall = attempt.limits.wall.min(limit::TIMEOUT_MAX);
         let job = Job {
-            image: self.images.get(&attempt.code, attempt.cordon, &self.builds.key).map_err(refused)?,
+            image: self.image(&attempt.code, attempt.cordon).await?,
             event: attempt.event,
             context: context.into(),
             environment,
