@@ -24,6 +24,12 @@ use std::process::ExitCode;
 use args::{Args, Command};
 use clap::Parser;
 
+/// Whoever reads what is printed may have read enough (`| head`). Then the program ends without a word, as others do.
+fn end_with_the_reader() {
+    // SAFETY: the default action, set before there is another thread.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
     // A worker process: it must not start a runtime, read the environment or print before it is jailed.
@@ -33,6 +39,9 @@ fn main() -> ExitCode {
         _ => {}
     }
     let args = Args::parse();
+    if args.command.only_prints() {
+        end_with_the_reader();
+    }
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         eprintln!("error: a TLS provider was installed twice");
         return ExitCode::FAILURE;

@@ -1,9 +1,12 @@
 //! The exit code says what a script would do about it.
 
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+
 use anyhow::Result;
 use sublet_testkit::Home;
 
-use crate::scene::serve;
+use crate::scene::{PROGRAM, serve};
 use crate::terminal::Terminal;
 
 #[tokio::test]
@@ -40,6 +43,18 @@ async fn the_exit_code_tells_why_a_command_failed() -> Result<()> {
         assert_eq!(said.err.is_empty(), *code == 0, "an error is said on standard error: {said:?}");
     }
     server.stop().await
+}
+
+#[test]
+fn a_reader_that_has_read_enough_ends_the_command_without_a_word() -> Result<()> {
+    let mut command = Command::new(PROGRAM);
+    // More than a pipe holds.
+    command.args(["completions", "bash"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    drop(child.stdout.take());
+    let said = child.wait_with_output()?;
+    assert_eq!((said.status.signal(), String::from_utf8_lossy(&said.stderr).as_ref()), (Some(libc::SIGPIPE), ""));
+    Ok(())
 }
 
 #[tokio::test]
