@@ -60,6 +60,7 @@ impl Runnable {
             cordon: Cordon::Shared,
             seed,
             alone,
+            stop: None,
             counts: false,
         }
     }

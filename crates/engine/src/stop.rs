@@ -4,6 +4,7 @@
 //! that meet, one always sees the other. What was ended goes back into the queue as if it had not started, or is
 //! cancelled, as whoever stops it says.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +12,15 @@ use sublet_model::{EndReason, Error, FunctionId, Name, Outcome, TenantId, Timest
 use sublet_sandbox::egress::Egress;
 use sublet_sandbox::{Attempt, Failure, Report};
 use sublet_store::{FunctionRecord, Next, Stop, StoppedBy, TenantRecord, TenantSpec, TenantStatus};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::core::Core;
 use crate::runnable::Runnable;
 use crate::stream::FunctionChange;
 use crate::worker::failed;
+
+/// How long the report of an attempt that was stopped is waited for; a worker needs some milliseconds.
+const REPORT_WITHIN: Duration = Duration::from_secs(1);
 
 /// A stop as what runs is told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +113,8 @@ impl Core {
     }
 
     /// Runs it with the secrets that its version names, and takes them out of what it reports; unless it is stopped
-    /// before its end. Then what it used is the time it took and what it asked of the outside.
+    /// before its end. Then its report is of what it used until then; where the sandbox does not say that in time, of the time it
+    /// took and what it asked of the outside.
     pub(crate) async fn run_unless_stopped(
         &self,
         runnable: &Runnable,
@@ -143,10 +148,18 @@ impl Core {
         // Held here as well, so that what it asked for is told also when nobody is left to report it.
         let way_out = self.way_out(tenant, runnable, placeholders.into()).await;
         attempt.egress = Some(Arc::clone(&way_out));
+        let (tell, told) = watch::channel(false);
+        attempt.stop = Some(told);
+        let mut run = pin!(self.run_in_sandbox(attempt));
         let (report, stopped) = tokio::select! {
             biased;
-            Ok(stopped) = &mut stop => (with_fetches(ended(&stopped), &*way_out), Some(stopped)),
-            report = self.run_in_sandbox(attempt) => (report, None),
+            Ok(stopped) = &mut stop => {
+                // Who listens is in `run`.
+                let _ = tell.send(true);
+                let ran = tokio::time::timeout(REPORT_WITHIN, &mut run).await.ok();
+                (with_fetches(with_use(ended(&stopped), ran), &*way_out), Some(stopped))
+            }
+            report = &mut run => (report, None),
         };
         (unsealed.redact(report), stopped)
     }
@@ -162,6 +175,14 @@ impl Core {
             self.queues.freed(|scheduler| scheduler.unpark(waiting.function, now));
         }
     }
+}
+
+/// With what it wrote and used, if that is known.
+fn with_use(mut ended: Report, ran: Option<Report>) -> Report {
+    let Some(ran) = ran else { return ended };
+    let Usage { wall_us, memory_limit_bytes, bytes_in, .. } = ended.usage;
+    ended.usage = Usage { wall_us, memory_limit_bytes, bytes_in, bytes_out: ran.log.len() as u64, ..ran.usage };
+    Report { log: ran.log, worker: ran.worker, ..ended }
 }
 
 /// With what was asked of the outside until now.

@@ -124,6 +124,7 @@ fn attempt(code: &Code) -> Attempt {
         cordon: Cordon::Shared,
         seed: 7,
         alone: false,
+        stop: None,
         counts: false,
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sublet_model::{Outcome, TenantId, Usage};
+use tokio::sync::watch;
 
 use crate::build::Image;
 use crate::egress::{Egress, FetchRecord};
@@ -46,6 +47,8 @@ pub struct Attempt {
     pub seed: u64,
     /// Runs in a process that runs nothing else: for an attempt that may have ended a shared one.
     pub alone: bool,
+    /// Ends it as cancelled once it says so; its report tells what it used until then.
+    pub stop: Option<watch::Receiver<bool>>,
     /// Counts its instructions (`Usage::instructions`), in a process that runs nothing else. Of a tenant's own module, the
     /// image must have been compiled for it.
     pub counts: bool,

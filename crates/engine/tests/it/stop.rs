@@ -20,7 +20,7 @@ fn stop(house: &House) -> Stop {
 /// `enrich` takes an hour, unless it is stopped.
 fn endless(code: &str, attempt: &sublet_sandbox::Attempt) -> (Duration, Outcome) {
     match code {
-        "endless" => (Duration::from_secs(3_600), Outcome::Succeeded),
+        text if text.starts_with("endless") => (Duration::from_secs(3_600), Outcome::Succeeded),
         "loop" => (Duration::from_millis(10), Outcome::TimedOut),
         _ => by_name(code, attempt),
     }
@@ -67,6 +67,7 @@ async fn a_stopped_function_ends_what_runs_and_goes_on_where_it_was_once_it_is_s
         let attempt = &house.store.attempts(acme.id, record.id).await.unwrap()[0].end;
         assert_eq!(attempt.outcome, Outcome::Cancelled);
         assert!(attempt.usage.wall_us >= 100_000, "it is metered by the time it took: {:?}", attempt.usage);
+        assert_eq!((attempt.usage.cpu_us, &attempt.log[..]), (10, &b"hello\n"[..]), "and what it used");
         let failure = String::from_utf8(attempt.failure.clone().unwrap().to_vec()).unwrap();
         assert!(failure.contains("Sublet.Stopped") && failure.contains("floods the mail server"), "{failure}");
     }
@@ -80,6 +81,26 @@ async fn a_stopped_function_ends_what_runs_and_goes_on_where_it_was_once_it_is_s
     assert_eq!((balance.succeeded, balance.waiting), (6, 0));
     assert_eq!(house.sandbox.alone.load(Ordering::SeqCst), 0, "a stop is no crash");
     assert_eq!(house.engine.stats().waiting, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_heed_a_stop_is_let_go_a_second_later() {
+    let house = endless_house().await;
+    let acme = house.tenant("acme", Quota::default()).await;
+    house.function(&acme, "enrich", "endless and deaf").await;
+    house.dispatch_rule().await;
+    house.publish(event("acme", None, "{}")).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    house.engine.stop_function(&acme, &name("enrich"), stop(&house), true).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert_eq!(house.sandbox.running.load(Ordering::SeqCst), 1);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(house.sandbox.running.load(Ordering::SeqCst), 0);
+    let record =
+        house.store.invocations(acme.id, InvocationFilter::default(), Page::default()).await.unwrap().items.remove(0);
+    let attempt = house.store.attempts(acme.id, record.id).await.unwrap().remove(0).end;
+    assert_eq!((attempt.outcome, attempt.usage.cpu_us, attempt.log.len()), (Outcome::Cancelled, 0, 0));
+    assert!(attempt.usage.wall_us >= 100_000, "{:?}", attempt.usage);
 }
 
 #[tokio::test(start_paused = true)]

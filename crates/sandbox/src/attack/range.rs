@@ -196,6 +196,7 @@ pub(super) fn attempt(code: &Code, event: &str) -> Attempt {
         cordon: Cordon::Shared,
         seed: 1,
         alone: false,
+        stop: None,
         counts: false,
     }
 }

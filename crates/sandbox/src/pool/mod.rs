@@ -322,6 +322,7 @@ impl Sandbox for Pool {
             egress: attempt.egress,
             limits: Limits { wall, ..attempt.limits },
             seed: attempt.seed,
+            stop: attempt.stop,
             counts: attempt.counts,
         };
         match attempt.cordon {

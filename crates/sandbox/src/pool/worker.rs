@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sublet_model::Outcome;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
@@ -46,6 +46,7 @@ pub(super) struct Job {
     pub(super) egress: Option<Arc<dyn Egress>>,
     pub(super) limits: Limits,
     pub(super) seed: u64,
+    pub(super) stop: Option<watch::Receiver<bool>>,
     pub(super) counts: bool,
 }
 
@@ -81,6 +82,8 @@ struct InFlight {
     known: Known,
     sent: Instant,
     egress: Option<Arc<dyn Egress>>,
+    /// The worker was told to end it.
+    is_ending: bool,
     /// Those under way, and the number of the last one.
     calls: HashMap<u32, JoinHandle<()>>,
     last_call: u32,
@@ -98,12 +101,20 @@ pub(super) struct Ticket {
     worker: Arc<Worker>,
     attempt: u64,
     answer: oneshot::Receiver<Answer>,
+    stop: Option<watch::Receiver<bool>>,
     is_answered: bool,
 }
 
 impl Ticket {
     pub(super) async fn answer(mut self) -> Answer {
-        let answer = (&mut self.answer).await;
+        let answer = tokio::select! {
+            biased;
+            answer = &mut self.answer => answer,
+            () = said(&mut self.stop) => {
+                self.worker.end_attempt(self.attempt, true);
+                (&mut self.answer).await
+            }
+        };
         self.is_answered = true;
         answer.unwrap_or_else(|_| Err(Unavailable::Broken("a worker was let go with attempts in flight".to_owned())))
     }
@@ -112,8 +123,19 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.is_answered {
-            self.worker.cancel(self.attempt);
+            self.worker.end_attempt(self.attempt, false);
         }
+    }
+}
+
+/// Until the stop is said; without one, for ever.
+async fn said(stop: &mut Option<watch::Receiver<bool>>) {
+    let is_said = match stop {
+        Some(stop) => stop.wait_for(|is_said| *is_said).await.is_ok(),
+        None => false,
+    };
+    if !is_said {
+        std::future::pending().await
     }
 }
 
@@ -191,6 +213,7 @@ impl Worker {
             known,
             sent: Instant::now(),
             egress: job.egress.clone(),
+            is_ending: false,
             calls: HashMap::new(),
             last_call: 0,
         };
@@ -200,7 +223,7 @@ impl Worker {
         if was_empty {
             self.outbox_filled.notify_one();
         }
-        Some(Ticket { worker: Arc::clone(self), attempt, answer, is_answered: false })
+        Some(Ticket { worker: Arc::clone(self), attempt, answer, stop: job.stop.clone(), is_answered: false })
     }
 
     /// It is gone, or as good as gone; what is in flight hears of it from [`Worker::close`].
@@ -213,12 +236,17 @@ impl Worker {
         self.ended_by_us.notify_one();
     }
 
-    /// The slot stays taken until the worker says that it is free.
-    fn cancel(&self, attempt: u64) {
+    /// The slot stays taken until the worker says that it is free. `is_awaited`: somebody wants to know what it used.
+    fn end_attempt(&self, attempt: u64, is_awaited: bool) {
         let mut state = self.lock();
         let Some(in_flight) = state.in_flight.get_mut(&attempt) else { return };
-        in_flight.answer = None;
+        if !is_awaited {
+            in_flight.answer = None;
+        }
         in_flight.abort_calls();
+        if std::mem::replace(&mut in_flight.is_ending, true) {
+            return;
+        }
         state.outbox.push(&ToWorker::Cancel { attempt });
         drop(state);
         self.outbox_filled.notify_one();
@@ -325,7 +353,7 @@ impl Worker {
         }
     }
 
-    /// Starts a call of a running attempt; one whose attempt nobody waits for is not made.
+    /// Starts a call of a running attempt; one whose attempt is being ended is not made.
     fn call_out(self: &Arc<Worker>, attempt: u64, call: u32, head: Bytes, body: Bytes) -> Result<(), ConnectionError> {
         let mut state = self.lock();
         let in_flight = state.in_flight.get_mut(&attempt).ok_or(WireError::Invalid("attempt"))?;
@@ -334,7 +362,7 @@ impl Worker {
             return Err(WireError::Invalid("call").into());
         }
         in_flight.last_call = call;
-        if in_flight.answer.is_none() {
+        if in_flight.is_ending {
             return Ok(());
         }
         in_flight.calls.retain(|_, task| !task.is_finished());

@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
+use sublet_model::Outcome;
 use sublet_sandbox::egress::{Egress, EgressUsage, FetchHead, FetchPart, FetchRecord, FetchRequest};
 use sublet_sandbox::pool::Pool;
 use sublet_sandbox::{Attempt, Code, Sandbox, SourceFile};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::support::{attempt, pool, request, result};
 
@@ -22,6 +23,8 @@ struct Gateway {
     ended: Arc<AtomicU32>,
     /// Woken with each of `ended`.
     end: Arc<Notify>,
+    /// Woken with each that is never answered.
+    begun: Notify,
 }
 
 /// Counts its end.
@@ -86,6 +89,7 @@ impl Egress for Gateway {
             }
             path => {
                 let _under_way = UnderWay(self.ended.clone(), self.end.clone());
+                self.begun.notify_one();
                 if path == "/head" {
                     let _ = parts.send(head(&request, 200)).await;
                 }
@@ -154,6 +158,36 @@ async fn fetch_is_the_webs() {
     let told: Told = serde_json::from_value(result(&report)).unwrap();
     assert!(told.ran > 5, "only {} cases ran", told.ran);
     assert!(told.failures.is_empty(), "{}", told.failures.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_that_is_stopped_tells_what_it_used_until_then() {
+    const LOOPS: &str =
+        "export const handler = () => { console.log('begun'); fetch('http://gateway/never'); for (;;) {} };";
+    const WAITS: &str =
+        "export const handler = async () => { console.log('begun'); await fetch('http://gateway/never'); };";
+    let pool = pool().await;
+    for source in [LOOPS, WAITS] {
+        let code = crate::support::function(&pool, source).await;
+        let gateway = Arc::new(Gateway::default());
+        let asked = gateway.clone();
+        let (tell, told) = watch::channel(false);
+        let attempt = Attempt { egress: Some(gateway), stop: Some(told), ..attempt(&code, "{}") };
+        let stop = async {
+            asked.begun.notified().await;
+            tell.send(true).unwrap();
+        };
+        let (report, ()) = tokio::join!(pool.run(attempt), stop);
+        let report = report.unwrap();
+        assert_eq!((report.outcome, &report.log[..]), (Outcome::Cancelled, &b"INFO begun\n"[..]), "{report:?}");
+        assert!(report.usage.cpu_us > 0 && report.usage.memory_peak_bytes > 0, "{report:?}");
+        assert_eq!(asked.ended.load(Ordering::SeqCst), 1, "what it asked of the outside ended with it");
+    }
+    // Said before there is anything to end.
+    let code = crate::support::function(&pool, LOOPS).await;
+    let (_tell, told) = watch::channel(true);
+    let report = pool.run(Attempt { stop: Some(told), ..attempt(&code, "{}") }).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Cancelled);
 }
 
 /// It is the guest's JavaScript that makes a fetch cheap or dear; instructions say so without a clock.

@@ -89,6 +89,7 @@ pub(crate) fn attempt(code: &Code, event: &str) -> Attempt {
         cordon: Cordon::Shared,
         seed: 1,
         alone: false,
+        stop: None,
         counts: false,
     }
 }

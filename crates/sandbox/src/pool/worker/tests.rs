@@ -50,6 +50,7 @@ fn busy(slots: usize, egress: Option<Arc<dyn Egress>>, event: &[u8]) -> (Arc<Wor
         egress,
         limits,
         seed: 1,
+        stop: None,
         counts: false,
     };
     let ticket = worker.submit(&job).unwrap_or_else(|| panic!("there is a slot"));
