@@ -63,7 +63,7 @@ enum {
 static JSRuntime *runtime;
 static JSContext *context;
 /* The prelude's functions; see prelude/hooks.js. */
-static JSValue hook_resolve, hook_load, hook_build, hook_attempt, hook_describe, hook_due, hook_turn, hook_unhandled;
+static JSValue hook_resolve, hook_load, hook_build, hook_attempt, hook_describe, hook_due, hook_turn, hook_unhandled, hook_done;
 static uint64_t random_state;
 
 /* Called by the linker's start-up code convention; naming it here keeps the linker from wrapping every export in it. */
@@ -415,27 +415,43 @@ static void finish_failure(JSValue error)
 
 /* --- rejections -------------------------------------------------------------------------------------------------- */
 
-/* Promises that were rejected and that nobody listens to, in their order. */
+/* Promises that were rejected and that nobody listens to, in their order: from `first` to before `end`. */
 static struct {
     JSValue *promises;
-    size_t count, room;
+    size_t first, end, room;
 } unheard;
 static bool is_building;
+
+static bool is_unheard(size_t i, JSValueConst promise)
+{
+    return JS_VALUE_GET_PTR(unheard.promises[i]) == JS_VALUE_GET_PTR(promise);
+}
 
 static void track_rejection(JSContext *ctx, JSValueConst promise, JSValueConst reason, bool is_handled, void *opaque)
 {
     if (is_handled) {
-        /* Mostly it is one of the last: somebody awaits what was rejected just before. */
-        for (size_t i = unheard.count; i-- > 0;) {
-            if (JS_VALUE_GET_PTR(unheard.promises[i]) == JS_VALUE_GET_PTR(promise)) {
+        if (unheard.first == unheard.end)
+            return;
+        /* Mostly it is the first of many (Promise.all) or one of the last (what was rejected just before is awaited). */
+        if (is_unheard(unheard.first, promise)) {
+            JS_FreeValue(ctx, unheard.promises[unheard.first++]);
+            return;
+        }
+        for (size_t i = unheard.end; i-- > unheard.first;) {
+            if (is_unheard(i, promise)) {
                 JS_FreeValue(ctx, unheard.promises[i]);
-                memmove(&unheard.promises[i], &unheard.promises[i + 1], (--unheard.count - i) * sizeof(JSValue));
+                memmove(&unheard.promises[i], &unheard.promises[i + 1], (--unheard.end - i) * sizeof(JSValue));
                 return;
             }
         }
         return;
     }
-    if (unheard.count == unheard.room) {
+    if (unheard.end == unheard.room && unheard.first > unheard.room / 2) {
+        unheard.end -= unheard.first;
+        memmove(unheard.promises, &unheard.promises[unheard.first], unheard.end * sizeof(JSValue));
+        unheard.first = 0;
+    }
+    if (unheard.end == unheard.room) {
         size_t room = unheard.room ? 2 * unheard.room : 8;
         JSValue *grown = js_realloc_rt(JS_GetRuntime(ctx), unheard.promises, room * sizeof(JSValue));
         /* Then nobody is told of this one, as of all else where there is no memory left. */
@@ -444,18 +460,17 @@ static void track_rejection(JSContext *ctx, JSValueConst promise, JSValueConst r
         unheard.promises = grown;
         unheard.room = room;
     }
-    unheard.promises[unheard.count++] = JS_DupValue(ctx, promise);
+    unheard.promises[unheard.end++] = JS_DupValue(ctx, promise);
 }
 
 /* No job is left that could still listen: hands each to the prelude, and ends the call with what that makes of it, if it makes
  * anything of it. */
 static bool ends_for_unheard(void)
 {
-    while (unheard.count > 0) {
-        JSValue promise = unheard.promises[0];
-        memmove(unheard.promises, unheard.promises + 1, --unheard.count * sizeof(JSValue));
-        JSValue arguments[3] = {JS_PromiseResult(context, promise), promise, JS_NewBool(context, is_building)};
-        JSValue error = JS_Call(context, hook_unhandled, JS_UNDEFINED, 3, (JSValueConst *)arguments);
+    while (unheard.first < unheard.end) {
+        JSValue promise = unheard.promises[unheard.first++];
+        JSValue arguments[2] = {JS_PromiseResult(context, promise), promise};
+        JSValue error = JS_Call(context, hook_unhandled, JS_UNDEFINED, 2, (JSValueConst *)arguments);
         JS_FreeValue(context, arguments[0]);
         JS_FreeValue(context, promise);
         if (!JS_IsUndefined(error)) {
@@ -504,6 +519,31 @@ static enum waited wait_outside(void)
     return WAITED;
 }
 
+/* The result is there. The jobs that are left are done too, as Node does them, for who is to listen to what was rejected may still
+ * be on the way; and if there were any, or it is a build, the prelude is asked whether all is well. Whether the call ended
+ * otherwise. */
+static bool ends_for_what_is_left(void)
+{
+    bool is_asked = is_building;
+    for (;;) {
+        while (run_job())
+            is_asked = true;
+        if (unheard.first == unheard.end)
+            break;
+        if (ends_for_unheard())
+            return true;
+    }
+    if (!is_asked)
+        return false;
+    JSValue building = JS_NewBool(context, is_building);
+    JSValue done = JS_Call(context, hook_done, JS_UNDEFINED, 1, (JSValueConst *)&building);
+    bool fails = JS_IsException(done);
+    if (fails)
+        finish_failure(JS_GetException(context));
+    JS_FreeValue(context, done);
+    return fails;
+}
+
 /* Runs jobs, and waits where there are none, until `promise` (taken; a promise of JSON text) settles or nothing is left
  * that could settle it. */
 static void finish_settled(JSValue promise)
@@ -515,7 +555,7 @@ static void finish_settled(JSValue promise)
     while (JS_PromiseState(context, promise) == JS_PROMISE_PENDING) {
         if (run_job())
             continue;
-        if (unheard.count > 0) {
+        if (unheard.first < unheard.end) {
             if (ends_for_unheard()) {
                 JS_FreeValue(context, promise);
                 return;
@@ -532,17 +572,9 @@ static void finish_settled(JSValue promise)
             return;
         }
     }
-    /* The result is there. The jobs that are left are done too, as Node does them, for who is to listen to what was rejected may
-     * still be on the way. */
-    while (JS_PromiseState(context, promise) == JS_PROMISE_FULFILLED) {
-        while (run_job())
-            ;
-        if (unheard.count == 0)
-            break;
-        if (ends_for_unheard()) {
-            JS_FreeValue(context, promise);
-            return;
-        }
+    if (JS_PromiseState(context, promise) == JS_PROMISE_FULFILLED && ends_for_what_is_left()) {
+        JS_FreeValue(context, promise);
+        return;
     }
     switch (JS_PromiseState(context, promise)) {
     case JS_PROMISE_FULFILLED:
@@ -685,6 +717,7 @@ EXPORT("sublet_prelude") int32_t sublet_prelude(size_t length)
     hook_due = JS_GetPropertyStr(context, hooks, "due");
     hook_turn = JS_GetPropertyStr(context, hooks, "turn");
     hook_unhandled = JS_GetPropertyStr(context, hooks, "unhandled");
+    hook_done = JS_GetPropertyStr(context, hooks, "done");
     JS_FreeValue(context, hooks);
     JS_RunGC(runtime);
     sublet_make_immortal(runtime);

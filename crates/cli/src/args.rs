@@ -74,19 +74,3 @@ pub(crate) enum Command {
     #[command(flatten)]
     Client(ClientCommand),
 }
-
-impl Command {
-    /// Serves nothing and runs no tenants' code, so that no socket of its own can be closed in its face.
-    pub(crate) fn only_prints(&self) -> bool {
-        match self {
-            Command::Serve(_) | Command::Demo(_) | Command::Doctor(_) | Command::Bench(_) => false,
-            Command::Config(_)
-            | Command::Backup(_)
-            | Command::Restore(_)
-            | Command::Init(_)
-            | Command::Completions(_)
-            | Command::Man(_)
-            | Command::Client(_) => true,
-        }
-    }
-}

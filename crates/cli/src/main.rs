@@ -24,10 +24,21 @@ use std::process::ExitCode;
 use args::{Args, Command};
 use clap::Parser;
 
-/// Whoever reads what is printed may have read enough (`| head`). Then the program ends without a word, as others do.
+/// What a shell says of a program that SIGPIPE ended.
+const READER_GONE: i32 = 128 + 13;
+
+/// Whoever reads what is printed may have read enough (`| head`). Then the program ends without a word, as others do. Not by the
+/// signal, for that would also end it where a server closes a connection.
 fn end_with_the_reader() {
-    // SAFETY: the default action, set before there is another thread.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // The standard library's words, which is all there is to know it by.
+        let told = panic.payload_as_str().unwrap_or_default();
+        if told.starts_with("failed printing to stdout: Broken pipe") {
+            std::process::exit(READER_GONE);
+        }
+        usual(panic);
+    }));
 }
 
 fn main() -> ExitCode {
@@ -38,10 +49,8 @@ fn main() -> ExitCode {
         Some(word) if word == attack::ATTACK_COMMAND => return sublet_sandbox::attack::worker_main(words),
         _ => {}
     }
+    end_with_the_reader();
     let args = Args::parse();
-    if args.command.only_prints() {
-        end_with_the_reader();
-    }
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         eprintln!("error: a TLS provider was installed twice");
         return ExitCode::FAILURE;

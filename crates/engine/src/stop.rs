@@ -154,10 +154,15 @@ impl Core {
         let (report, stopped) = tokio::select! {
             biased;
             Ok(stopped) = &mut stop => {
+                let ended = ended(&stopped);
                 // Who listens is in `run`.
                 let _ = tell.send(true);
-                let ran = tokio::time::timeout(REPORT_WITHIN, &mut run).await.ok();
-                (with_fetches(with_use(ended(&stopped), ran), &*way_out), Some(stopped))
+                match tokio::time::timeout(REPORT_WITHIN, &mut run).await {
+                    // It was through before it could be ended.
+                    Ok(ran) if ran.outcome == Outcome::Succeeded => (ran, None),
+                    Ok(ran) => (with_fetches(with_use(ended, ran), &*way_out), Some(stopped)),
+                    Err(_) => (with_fetches(ended, &*way_out), Some(stopped)),
+                }
             }
             report = &mut run => (report, None),
         };
@@ -177,12 +182,10 @@ impl Core {
     }
 }
 
-/// With what it wrote and used, if that is known.
-fn with_use(mut ended: Report, ran: Option<Report>) -> Report {
-    let Some(ran) = ran else { return ended };
-    let Usage { wall_us, memory_limit_bytes, bytes_in, .. } = ended.usage;
-    ended.usage = Usage { wall_us, memory_limit_bytes, bytes_in, bytes_out: ran.log.len() as u64, ..ran.usage };
-    Report { log: ran.log, worker: ran.worker, ..ended }
+/// With what it wrote and used.
+fn with_use(ended: Report, ran: Report) -> Report {
+    let usage = Usage { bytes_out: ran.log.len() as u64, ..ran.usage };
+    Report { usage, log: ran.log, crash: ran.crash, worker: ran.worker, ..ended }
 }
 
 /// With what was asked of the outside until now.

@@ -196,7 +196,8 @@ impl Core {
             if error != Unavailable::Full {
                 tracing::warn!(%error, "the sandbox did not run an attempt");
             }
-            if tries >= SANDBOX_TRIES_MAX || error == Unavailable::Draining {
+            let is_stopped = attempt.stop.as_ref().is_some_and(|stop| *stop.borrow());
+            if tries >= SANDBOX_TRIES_MAX || error == Unavailable::Draining || is_stopped {
                 let failure = Failure {
                     error_type: "Sublet.SandboxUnavailable".to_owned(),
                     error_message: "the attempt could not be run".to_owned(),

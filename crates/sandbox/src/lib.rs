@@ -59,7 +59,7 @@ pub trait Sandbox: Send + Sync + 'static {
     ///
     /// Contract: returns once, within the wall limit and a little; whatever the tenant's code does is in the report's
     /// outcome. A worker that dies under the attempt is `Outcome::Crashed`, not an error. Dropping the future cancels
-    /// the attempt.
+    /// the attempt, and so does its `stop`, which still has it reported; one that has not started by then never does.
     async fn run(&self, attempt: Attempt) -> Result<Report, Unavailable>;
 
     /// The hash of the engine that snapshots are made for; those of another engine are rebuilt from source.

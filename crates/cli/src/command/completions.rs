@@ -17,6 +17,8 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: Options) -> Result<ExitCode> {
-    clap_complete::generate(options.shell, &mut crate::args::Args::command(), NAME, &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(options.shell, &mut crate::args::Args::command(), NAME, &mut script);
+    print!("{}", String::from_utf8_lossy(&script));
     Ok(ExitCode::SUCCESS)
 }

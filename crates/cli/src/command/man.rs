@@ -18,7 +18,11 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let command = described();
     match options.out {
         Some(folder) => write_all(command, &folder)?,
-        None => Man::new(command).render(&mut std::io::stdout())?,
+        None => {
+            let mut page = Vec::new();
+            Man::new(command).render(&mut page)?;
+            print!("{}", String::from_utf8_lossy(&page));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,5 @@
 //! The exit code says what a script would do about it.
 
-use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
@@ -47,13 +46,13 @@ async fn the_exit_code_tells_why_a_command_failed() -> Result<()> {
 
 #[test]
 fn a_reader_that_has_read_enough_ends_the_command_without_a_word() -> Result<()> {
-    let mut command = Command::new(PROGRAM);
-    // More than a pipe holds.
-    command.args(["completions", "bash"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn()?;
-    drop(child.stdout.take());
-    let said = child.wait_with_output()?;
-    assert_eq!((said.status.signal(), String::from_utf8_lossy(&said.stderr).as_ref()), (Some(libc::SIGPIPE), ""));
+    for arguments in [&["config", "default"][..], &["serve", "--print-config"], &["completions", "bash"], &["man"]] {
+        let mut command = Command::new(PROGRAM);
+        let (_, unread) = std::io::pipe()?;
+        let said = command.args(arguments).stdin(Stdio::null()).stdout(unread).stderr(Stdio::piped()).output()?;
+        let err = String::from_utf8_lossy(&said.stderr);
+        assert_eq!((said.status.code(), err.as_ref()), (Some(128 + libc::SIGPIPE), ""), "{arguments:?}");
+    }
     Ok(())
 }
 

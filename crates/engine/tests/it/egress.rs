@@ -113,7 +113,7 @@ async fn what_an_attempt_asked_for_until_it_was_stopped_is_recorded_redacted_and
 
     let stopped = store.invocations(acme.id, Default::default(), Page::new(None, 10)).await.unwrap().items.remove(0);
     let end = store.attempts(acme.id, stopped.id).await.unwrap().remove(0).end;
-    assert_eq!(end.outcome, Outcome::Cancelled);
+    assert_eq!((end.outcome, &end.log[..]), (Outcome::Cancelled, &b"[redacted:stripe]\nhello\n"[..]));
     let records: Vec<FetchRecord> = serde_json::from_slice(&end.fetches.unwrap()).unwrap();
     assert_eq!((records.len(), records[0].status), (1, Some(200)));
     assert!(records[0].url.ends_with("/[redacted:stripe]"), "{records:?}");

@@ -14,7 +14,7 @@ use sublet_engine::{
 };
 use sublet_model::{
     Clock, EgressRule, EventId, EventInput, FunctionConfig, Millis, Name, Outcome, Quota, RetryPolicy, RuleSpec,
-    Timestamp, Usage,
+    TenantId, Timestamp, Usage,
 };
 use sublet_sandbox::egress::{FetchPart, FetchRequest, Gateway, Redirect};
 use sublet_sandbox::{
@@ -67,6 +67,8 @@ pub(crate) struct Scripted {
     pub(crate) secret_names: Mutex<Vec<String>>,
     /// The layers of the last build, each with its first file.
     pub(crate) layers: std::sync::Mutex<Vec<(String, String)>>,
+    /// Images made before were another server's.
+    pub(crate) has_other_key: AtomicBool,
 }
 
 impl Scripted {
@@ -109,6 +111,7 @@ impl Scripted {
             environments: Mutex::default(),
             secret_names: Mutex::default(),
             layers: std::sync::Mutex::new(Vec::new()),
+            has_other_key: AtomicBool::new(false),
         })
     }
 }
@@ -244,11 +247,21 @@ impl Sandbox for Scripted {
         let code = String::from_utf8_lossy(&attempt.code.image.bytes).into_owned();
         // Code that is `deaf` goes on, as native code might that has taken its worker over.
         let stop = attempt.stop.clone().filter(|_| !code.contains("deaf"));
-        let stopped = taking(Duration::ZERO, Outcome::Cancelled, code.clone(), attempt.clone());
+        let begun = tokio::time::Instant::now();
+        let mut stopped = taking(Duration::ZERO, Outcome::Cancelled, code.clone(), attempt.clone()).await;
+        let values = attempt.environment.iter().map(|(_, value)| format!("{value}\n"));
+        stopped.log = values.chain(["hello\n".to_owned()]).collect::<String>().into();
         tokio::select! {
             report = (self.script)(code, attempt) => Ok(report),
-            () = said(stop) => Ok(stopped.await),
+            () = said(stop) => {
+                stopped.usage.wall_us = u64::try_from(begun.elapsed().as_micros()).unwrap();
+                Ok(stopped)
+            }
         }
+    }
+
+    fn accepts(&self, _image: &Image, engine_hash: &str, _tenant: TenantId) -> bool {
+        engine_hash == self.engine_hash && !self.has_other_key.load(Ordering::SeqCst)
     }
 
     fn engine_hash(&self) -> &str {

@@ -248,23 +248,28 @@ async fn a_function_that_crashes_alone_three_times_is_quarantined_until_a_new_ve
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_image_of_another_engine_is_rebuilt_once_at_its_first_use() {
-    let House { engine, store, code, clock, .. } = {
-        let house = House::new().await;
-        let acme = house.tenant("acme", Quota::default()).await;
-        house.function(&acme, "enrich", "ok").await;
-        house.dispatch_rule().await;
-        house
-    };
-    drop(engine);
-    let sandbox = Scripted::of_engine("engine-2", by_name);
-    let engine = start(&store.reopen(), &sandbox, &code, &clock, 1).await;
-    let mut results = engine.stream(None, StreamFilter::default());
-    engine.publish((0..5).map(|_| event("acme", None, "{}")).collect()).await.unwrap();
-    for _ in 0..5 {
-        assert!(detail(results.next().await).0);
+async fn an_image_of_another_engine_or_key_is_rebuilt_once_at_its_first_use() {
+    let with_other_key = Scripted::new(by_name);
+    with_other_key.has_other_key.store(true, Ordering::SeqCst);
+    for (sandbox, builds) in
+        [(Scripted::new(by_name), 0), (Scripted::of_engine("engine-2", by_name), 1), (with_other_key, 1)]
+    {
+        let House { engine, store, code, clock, .. } = {
+            let house = House::new().await;
+            let acme = house.tenant("acme", Quota::default()).await;
+            house.function(&acme, "enrich", "ok").await;
+            house.dispatch_rule().await;
+            house
+        };
+        drop(engine);
+        let engine = start(&store.reopen(), &sandbox, &code, &clock, 1).await;
+        let mut results = engine.stream(None, StreamFilter::default());
+        engine.publish((0..5).map(|_| event("acme", None, "{}")).collect()).await.unwrap();
+        for _ in 0..5 {
+            assert!(detail(results.next().await).0);
+        }
+        assert_eq!(sandbox.builds.load(Ordering::SeqCst), builds);
     }
-    assert_eq!(sandbox.builds.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use super::code_key::CodeKey;
 use super::connection::{Connection, ConnectionError, Outbox};
 use super::launch::Launcher;
-use crate::wasm::{machine_hash, seal_image};
+use crate::wasm::{WasmError, machine_hash, seal_image};
 use crate::wire::{FROM_WORKER_BYTES_MAX, FromWorker, Role, SNAPSHOT_BYTES_MAX, ToWorker, build_frame_bytes_max};
 use crate::{Build, BuildError, BuildRequest, CompileRequest, Failure, Image, ImageKind, Unavailable, ending};
 
@@ -80,7 +80,8 @@ impl Builds {
         let base = Arc::clone(&self.launcher.engine.base);
         let builds = Arc::clone(self);
         let sealed = tokio::task::spawn_blocking(move || {
-            seal_image(&raw, &base).map(|bytes| (builds.key.seal_snapshot(&bytes), raw.log))
+            let image = seal_image(&raw, &base)?;
+            Ok::<_, WasmError>((builds.key.seal_snapshot(&builds.launcher.engine.hash, &image), raw.log))
         });
         let (bytes, log) = sealed.await.map_err(broken)?.map_err(|error| {
             // A builder that hands back what is no snapshot was taken over by the code in it.

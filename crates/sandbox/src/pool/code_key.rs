@@ -19,10 +19,10 @@ use sha2::{Digest, Sha256};
 use sublet_model::TenantId;
 
 use super::config::StartError;
-use crate::wasm::{engine_hash, machine_hash};
+use crate::wasm::machine_hash;
 
 /// What sealed machine code and sealed images begin with.
-const MACHINE: &[u8; 16] = b"sublet machine 1";
+const MACHINE: &[u8; 16] = b"sublet machine 2";
 const SNAPSHOT: &[u8; 16] = b"sublet snapshot1";
 const HASH_BYTES: usize = 32;
 const SEAL_BYTES: usize = 32;
@@ -103,20 +103,20 @@ impl CodeKey {
     }
 
     /// A function's image as it goes into the code store.
-    pub(super) fn seal_snapshot(&self, image: &[u8]) -> Bytes {
-        let seal = self.snapshot_mac(image).finalize().into_bytes();
+    pub(super) fn seal_snapshot(&self, engine_hash: &str, image: &[u8]) -> Bytes {
+        let seal = self.snapshot_mac(engine_hash, image).finalize().into_bytes();
         [SNAPSHOT, &seal[..], image].concat().into()
     }
 
-    /// The image, if this server sealed it for the engine of today.
-    pub(super) fn open_snapshot(&self, sealed: &Bytes) -> Option<Bytes> {
+    /// The image, if this server sealed it for this engine.
+    pub(super) fn open_snapshot(&self, engine_hash: &str, sealed: &Bytes) -> Option<Bytes> {
         let (seal, image) = sealed.strip_prefix(SNAPSHOT)?.split_first_chunk::<SEAL_BYTES>()?;
-        self.snapshot_mac(image).verify_slice(seal).ok()?;
+        self.snapshot_mac(engine_hash, image).verify_slice(seal).ok()?;
         Some(sealed.slice(SNAPSHOT_HEAD_BYTES..))
     }
 
-    fn snapshot_mac(&self, image: &[u8]) -> Hmac<Sha256> {
-        self.mac(SNAPSHOT, [engine_hash().as_bytes(), image])
+    fn snapshot_mac(&self, engine_hash: &str, image: &[u8]) -> Hmac<Sha256> {
+        self.mac(SNAPSHOT, [engine_hash.as_bytes(), image])
     }
 
     /// Every part has its length before it, so that no two lists of parts are the same bytes.
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(key.open_machine(TENANT, &sealed).unwrap(), Bytes::from_static(b"machine code"));
         assert_eq!(key.open_machine(TenantId::from_raw(8), &sealed), None, "another tenant");
         assert_eq!(CodeKey([2; KEY_BYTES]).open_machine(TENANT, &sealed), None, "another key");
-        assert_eq!(key.open_snapshot(&sealed), None, "another kind");
+        assert_eq!(key.open_snapshot("engine", &sealed), None, "another kind");
         for index in 0..sealed.len() {
             let mut changed = sealed.to_vec();
             changed[index] ^= 1;
@@ -161,16 +161,17 @@ mod tests {
     #[test]
     fn an_image_with_one_byte_changed_or_of_another_key_is_not_taken() {
         let key = CodeKey([1; KEY_BYTES]);
-        let sealed = key.seal_snapshot(b"an image");
-        assert_eq!(key.open_snapshot(&sealed).unwrap(), Bytes::from_static(b"an image"));
-        assert_eq!(CodeKey([2; KEY_BYTES]).open_snapshot(&sealed), None, "another key");
+        let sealed = key.seal_snapshot("engine", b"an image");
+        assert_eq!(key.open_snapshot("engine", &sealed).unwrap(), Bytes::from_static(b"an image"));
+        assert_eq!(CodeKey([2; KEY_BYTES]).open_snapshot("engine", &sealed), None, "another key");
+        assert_eq!(key.open_snapshot("engine-2", &sealed), None, "another engine");
         assert_eq!(key.open_machine(TENANT, &sealed), None, "another kind");
-        assert_eq!(key.open_snapshot(&Bytes::from_static(b"an image")), None, "no seal");
+        assert_eq!(key.open_snapshot("engine", &Bytes::from_static(b"an image")), None, "no seal");
         for index in 0..sealed.len() {
             let mut changed = sealed.to_vec();
             changed[index] ^= 1;
-            assert_eq!(key.open_snapshot(&changed.into()), None, "byte {index}");
-            assert_eq!(key.open_snapshot(&sealed.slice(..index)), None, "cut at {index}");
+            assert_eq!(key.open_snapshot("engine", &changed.into()), None, "byte {index}");
+            assert_eq!(key.open_snapshot("engine", &sealed.slice(..index)), None, "cut at {index}");
         }
     }
 

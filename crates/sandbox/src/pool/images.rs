@@ -88,13 +88,19 @@ impl Images {
 
     /// Makes the file on first use: some 0.1 ms for a usual image, and 3 ms for a megabyte. Its seal is broken here: a file that
     /// cannot change any more needs no second look. Machine code is for one tenant's cordon.
-    pub(super) fn get(&self, code: &Code, cordon: Cordon, key: &CodeKey) -> Result<Arc<SealedImage>, ImageError> {
+    pub(super) fn get(
+        &self,
+        code: &Code,
+        cordon: Cordon,
+        key: &CodeKey,
+        engine_hash: &str,
+    ) -> Result<Arc<SealedImage>, ImageError> {
         if let Some(image) = self.find(code, cordon)? {
             return Ok(image);
         }
         let owner = owner(code.image.kind, cordon)?;
         let content = match owner {
-            None => key.open_snapshot(&code.image.bytes).ok_or(ImageError::Unsealed)?,
+            None => key.open_snapshot(engine_hash, &code.image.bytes).ok_or(ImageError::Unsealed)?,
             Some(tenant) => key.open_machine(tenant, &code.image.bytes).ok_or(ImageError::Seal)?,
         };
         // Outside the lock. Of two that make the same one, the second is dropped.
@@ -149,9 +155,11 @@ mod tests {
     use crate::Image;
 
     fn code(name: usize, key: &CodeKey) -> Code {
-        let image = Image { kind: ImageKind::Snapshot, bytes: key.seal_snapshot(b"image") };
+        let image = Image { kind: ImageKind::Snapshot, bytes: key.seal_snapshot(ENGINE, b"image") };
         Code { key: name.to_string().into(), image }
     }
+
+    const ENGINE: &str = "engine-1";
 
     fn any_key() -> CodeKey {
         CodeKey::open(None).unwrap_or_else(|error| panic!("{error}"))
@@ -165,21 +173,21 @@ mod tests {
         let code = Code { key: "a".into(), image: Image { kind: ImageKind::Machine, bytes: sealed.clone() } };
         // Before it is kept and after, and whatever it is called.
         for _ in 0..2 {
-            assert!(matches!(images.get(&code, Cordon::Tenant(other), &key), Err(ImageError::Seal)));
-            assert!(matches!(images.get(&code, Cordon::Shared, &key), Err(ImageError::Shared)));
-            assert!(images.get(&code, Cordon::Tenant(own), &key).is_ok());
+            assert!(matches!(images.get(&code, Cordon::Tenant(other), &key, ENGINE), Err(ImageError::Seal)));
+            assert!(matches!(images.get(&code, Cordon::Shared, &key, ENGINE), Err(ImageError::Shared)));
+            assert!(images.get(&code, Cordon::Tenant(own), &key, ENGINE).is_ok());
         }
         let renamed = Code { key: "b".into(), ..code };
-        assert!(matches!(images.get(&renamed, Cordon::Tenant(other), &key), Err(ImageError::Seal)));
+        assert!(matches!(images.get(&renamed, Cordon::Tenant(other), &key, ENGINE), Err(ImageError::Seal)));
         let disguised = Image { kind: ImageKind::Snapshot, bytes: sealed };
         let disguised = Code { key: "c".into(), image: disguised };
-        assert!(matches!(images.get(&disguised, Cordon::Shared, &key), Err(ImageError::Unsealed)));
+        assert!(matches!(images.get(&disguised, Cordon::Shared, &key, ENGINE), Err(ImageError::Unsealed)));
     }
 
     #[test]
     fn an_image_keeps_its_number_while_it_is_kept_and_the_least_used_leaves_first() {
         let (images, key) = (Images::default(), any_key());
-        let number = |name: usize| images.get(&code(name, &key), Cordon::Shared, &key).unwrap().number;
+        let number = |name: usize| images.get(&code(name, &key), Cordon::Shared, &key, ENGINE).unwrap().number;
         let (first, second) = (number(0), number(1));
         for name in 2..=IMAGES_MAX {
             assert_eq!(number(0), first);

@@ -7,7 +7,7 @@
 //!
 //! [`config`] · [`launch`] and [`process`] start processes · [`connection`] moves frames · [`worker`] is one worker,
 //! [`roster`] the shared ones, [`cordon`] those of one tenant each · [`images`] and [`engine_files`] are what they run ·
-//! [`builds`] and [`machine`] make that · [`verdict`] judges reports · [`outcall`] takes their calls out.
+//! [`builds`] and [`code_key`] make that · [`verdict`] judges reports · [`outcall`] takes their calls out.
 
 mod builds;
 mod code_key;
@@ -28,13 +28,14 @@ pub use config::{OnRefused, PoolConfig, StartError};
 pub use process::Death;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sublet_model::{TenantId, limit};
+use sublet_model::{Outcome, TenantId, limit};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use self::builds::Builds;
@@ -47,16 +48,17 @@ use self::roster::{NoPlace, Roster};
 use self::worker::{Job, Worker};
 use crate::wire::{CONTEXT_BYTES_MAX, ENVIRONMENT_BYTES_MAX, EVENT_BYTES_MAX};
 use crate::{
-    Attempt, Build, BuildError, BuildRequest, Code, CompileRequest, Cordon, Image, ImageKind, Limits, Report, Sandbox,
-    Unavailable,
+    Attempt, Build, BuildError, BuildRequest, Code, CompileRequest, Cordon, Crash, Image, ImageKind, Limits, Report,
+    Sandbox, Unavailable, ending,
 };
 
 /// Attempts that run alone at once, each in a process of its own.
 const ALONE_MAX: usize = 2;
-/// Bytes of an image from which on its seal is broken beside the attempts of others.
-const BESIDE_BYTES_MIN: usize = 256 << 10;
 /// Attempts at once whose instructions are counted, each in a process of its own too.
 const COUNTING_MAX: usize = 2;
+/// Bytes of an image from which on its seal is broken beside the attempts of others; and how many such at once.
+const LARGE_IMAGE_BYTES_MIN: usize = 256 << 10;
+const LARGE_IMAGES_MAX: usize = 2;
 /// How long an attempt waits while no worker is there at all.
 const WORKER_WITHIN: Duration = Duration::from_secs(5);
 /// How long killed processes may take to be gone.
@@ -69,6 +71,7 @@ pub struct Pool {
     cordons: Arc<Cordons>,
     builds: Arc<Builds>,
     images: Arc<Images>,
+    large_images: Semaphore,
     alone: Semaphore,
     counting: Semaphore,
     active: Arc<Active>,
@@ -141,6 +144,7 @@ impl Pool {
             cordons,
             builds,
             images: Arc::default(),
+            large_images: Semaphore::new(LARGE_IMAGES_MAX),
             alone: Semaphore::new(ALONE_MAX),
             counting: Semaphore::new(COUNTING_MAX),
             active: Arc::default(),
@@ -235,11 +239,14 @@ impl Pool {
         if let Some(image) = self.images.find(code, cordon).map_err(refused)? {
             return Ok(image);
         }
-        if code.image.bytes.len() < BESIDE_BYTES_MIN {
-            return self.images.get(code, cordon, &self.builds.key).map_err(refused);
+        if code.image.bytes.len() < LARGE_IMAGE_BYTES_MIN {
+            return self.images.get(code, cordon, &self.builds.key, self.engine_hash()).map_err(refused);
         }
+        // Of those that want the same one, one makes it; and few are in memory twice at once.
+        let _turn = self.large_images.acquire().await.map_err(|_| Unavailable::Draining)?;
         let (images, builds, code) = (Arc::clone(&self.images), Arc::clone(&self.builds), code.clone());
-        let made = tokio::task::spawn_blocking(move || images.get(&code, cordon, &builds.key));
+        let engine_hash = self.launcher.engine.hash.clone();
+        let made = tokio::task::spawn_blocking(move || images.get(&code, cordon, &builds.key, &engine_hash));
         made.await.map_err(|error| Unavailable::Broken(error.to_string()))?.map_err(refused)
     }
 
@@ -295,7 +302,7 @@ impl Sandbox for Pool {
     fn accepts(&self, image: &Image, engine_hash: &str, tenant: TenantId) -> bool {
         match image.kind {
             ImageKind::Snapshot => {
-                engine_hash == self.engine_hash() && self.builds.key.open_snapshot(&image.bytes).is_some()
+                engine_hash == self.engine_hash() && self.builds.key.open_snapshot(engine_hash, &image.bytes).is_some()
             }
             ImageKind::Machine => self.builds.key.open_machine(tenant, &image.bytes).is_some(),
         }
@@ -323,13 +330,28 @@ impl Sandbox for Pool {
             limits: Limits { wall, ..attempt.limits },
             seed: attempt.seed,
             stop: attempt.stop,
+            is_sent: AtomicBool::new(false),
             counts: attempt.counts,
         };
-        match attempt.cordon {
-            _ if attempt.counts => self.run_counting(&job).await,
-            _ if attempt.alone => self.run_alone(&job).await,
-            Cordon::Shared => self.run_shared(&job).await,
-            Cordon::Tenant(tenant) => self.cordons.run(tenant, &job).await,
+        let (cordon, alone, mut stop) = (attempt.cordon, attempt.alone, job.stop.clone());
+        let mut run = pin!(async {
+            match cordon {
+                _ if job.counts => self.run_counting(&job).await,
+                _ if alone => self.run_alone(&job).await,
+                Cordon::Shared => self.run_shared(&job).await,
+                Cordon::Tenant(tenant) => self.cordons.run(tenant, &job).await,
+            }
+        });
+        tokio::select! {
+            biased;
+            () = worker::said(&mut stop) => {
+                if job.is_sent.load(Ordering::Relaxed) {
+                    return run.await;
+                }
+                // While it waits for its place, it need not get one.
+                Ok(verdict::lost(Outcome::Cancelled, ending::cancelled(), Crash::Death, job.known(), Duration::ZERO))
+            }
+            report = &mut run => report,
         }
     }
 

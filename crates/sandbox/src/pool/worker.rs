@@ -2,7 +2,7 @@
 //! that moves its frames and watches over it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,15 @@ pub(super) struct Job {
     pub(super) limits: Limits,
     pub(super) seed: u64,
     pub(super) stop: Option<watch::Receiver<bool>>,
+    /// It has been sent to a worker.
+    pub(super) is_sent: AtomicBool,
     pub(super) counts: bool,
+}
+
+impl Job {
+    pub(super) fn known(&self) -> Known {
+        Known { limits: self.limits, bytes_in: self.event.len() as u64, counts: self.counts }
+    }
 }
 
 pub(super) struct Worker {
@@ -129,7 +137,7 @@ impl Drop for Ticket {
 }
 
 /// Until the stop is said; without one, for ever.
-async fn said(stop: &mut Option<watch::Receiver<bool>>) {
+pub(super) async fn said(stop: &mut Option<watch::Receiver<bool>>) {
     let is_said = match stop {
         Some(stop) => stop.wait_for(|is_said| *is_said).await.is_ok(),
         None => false,
@@ -193,6 +201,7 @@ impl Worker {
         if state.is_gone || state.in_flight.len() >= self.slots {
             return None;
         }
+        job.is_sent.store(true, Ordering::Relaxed);
         let was_empty = state.outbox.is_empty();
         state.load(&job.image);
         state.last_attempt += 1;
@@ -207,7 +216,7 @@ impl Worker {
             seed: job.seed,
         }));
         let (sender, answer) = oneshot::channel();
-        let known = Known { limits: job.limits, bytes_in: job.event.len() as u64, counts: job.counts };
+        let known = job.known();
         let in_flight = InFlight {
             answer: Some(sender),
             known,

@@ -63,11 +63,12 @@ fn failed_as(outcome: Outcome, error_type: &str, error_message: String) -> Endin
 /// nobody may have listened to the promise that it rejected), or the `null` that it throws when there is no room for an error
 /// object.
 fn is_out_of_memory(failure: &Failure) -> bool {
+    let told = failure.error_message.as_str();
     match failure.error_type.as_str() {
-        "InternalError" | "SyntaxError" | "Runtime.UnhandledPromiseRejection" => {
-            failure.error_message.ends_with("out of memory")
-        }
-        "object" => failure.error_message == "null",
+        "InternalError" => told.ends_with("out of memory"),
+        "SyntaxError" => told == "out of memory" || told.ends_with(": out of memory"),
+        "Runtime.UnhandledPromiseRejection" => told.ends_with("InternalError: out of memory"),
+        "object" => told == "null",
         _ => false,
     }
 }

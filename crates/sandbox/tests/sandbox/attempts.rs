@@ -77,7 +77,7 @@ async fn a_loop_times_out_while_short_attempts_of_a_neighbour_go_on() {
     assert_eq!((report.outcome, message(&report)), (Outcome::TimedOut, "Task timed out after 0.50 seconds"));
     assert!(started.elapsed() < Duration::from_millis(1500), "{:?}", started.elapsed());
     // A slice of the loop each, and some: far fewer would mean that the neighbour stood still.
-    assert!(finished > 50, "only {finished} short attempts beside the loop");
+    assert!(finished > 10, "only {finished} short attempts beside the loop");
 }
 
 #[tokio::test]

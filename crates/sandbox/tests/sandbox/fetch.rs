@@ -181,13 +181,17 @@ async fn an_attempt_that_is_stopped_tells_what_it_used_until_then() {
         let report = report.unwrap();
         assert_eq!((report.outcome, &report.log[..]), (Outcome::Cancelled, &b"INFO begun\n"[..]), "{report:?}");
         assert!(report.usage.cpu_us > 0 && report.usage.memory_peak_bytes > 0, "{report:?}");
-        assert_eq!(asked.ended.load(Ordering::SeqCst), 1, "what it asked of the outside ended with it");
+        // What it asked of the outside ends with it.
+        asked.end.notified().await;
     }
-    // Said before there is anything to end.
+    // Said before it has a place: then it never gets one.
     let code = crate::support::function(&pool, LOOPS).await;
-    let (_tell, told) = watch::channel(true);
-    let report = pool.run(Attempt { stop: Some(told), ..attempt(&code, "{}") }).await.unwrap();
-    assert_eq!(report.outcome, Outcome::Cancelled);
+    for (alone, counts) in [(false, false), (true, false), (false, true)] {
+        let (_tell, told) = watch::channel(true);
+        let attempt = Attempt { stop: Some(told), alone, counts, ..attempt(&code, "{}") };
+        let report = pool.run(attempt).await.unwrap();
+        assert_eq!((report.outcome, report.usage.cpu_us, report.worker), (Outcome::Cancelled, 0, None), "{report:?}");
+    }
 }
 
 /// It is the guest's JavaScript that makes a fetch cheap or dear; instructions say so without a clock.

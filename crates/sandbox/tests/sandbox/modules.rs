@@ -373,6 +373,31 @@ async fn machine_code_runs_nowhere_but_in_its_own_tenants_processes() {
 }
 
 #[tokio::test]
+async fn an_image_that_was_changed_or_is_another_servers_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let with_key = || PoolConfig { key_file: Some(folder.path().join("code.key")), ..config() };
+    let pool = start(with_key()).await;
+    let code = function(&pool, "export const handler = () => 7;").await;
+    let engine = pool.engine_hash().to_owned();
+    let whole = code.image.bytes.to_vec();
+    for index in [0, 20, 50, whole.len() / 2, whole.len() - 1] {
+        let mut bytes = whole.clone();
+        bytes[index] ^= 1;
+        let mut changed = code.clone();
+        changed.key = format!("changed at {index}").into();
+        changed.image.bytes = bytes.into();
+        assert!(!pool.accepts(&changed.image, &engine, OWNER), "byte {index}");
+        assert!(matches!(pool.run(attempt(&changed, "{}")).await, Err(Unavailable::Broken(_))), "byte {index}");
+    }
+    assert!(pool.accepts(&code.image, &engine, OWNER) && !pool.accepts(&code.image, "another", OWNER));
+    drop(pool);
+    let pool = start(with_key()).await;
+    assert!(pool.accepts(&code.image, &engine, OWNER));
+    assert_eq!(result(&pool.run(attempt(&code, "{}")).await.unwrap()), json!(7));
+    assert!(!start(config()).await.accepts(&code.image, &engine, OWNER));
+}
+
+#[tokio::test]
 async fn machine_code_that_was_changed_or_is_another_servers_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let with_key = || PoolConfig { key_file: Some(folder.path().join("code.key")), ..config() };

@@ -68,6 +68,9 @@ fn a_rejection_that_nobody_listens_to_ends_the_attempt() {
         (format!("{lost}.finally(() => {{}});"), "TypeError: lost"),
         (late.to_owned(), "Error: late"),
         ("Promise.reject({ code: 5 });".to_owned(), r#"{"code":5}"#),
+        ("null; Promise.resolve().then(() => 0).then(() => 0).then(() => queueMicrotask(() => { throw new Error('deep'); })); return 1;".to_owned(), "deep"),
+        ("queueMicrotask(() => { throw new Error('first'); }); Promise.reject(2); await new Promise(() => {});".to_owned(), "first"),
+        ("Promise.reject(new Error('error: out of memory'));".to_owned(), "Error: error: out of memory"),
         ("Promise.reject();".to_owned(), "undefined"),
         ("const e = new Error('x'); e.name = { toString() { throw 1; } }; Promise.reject(e);".to_owned(), "an error that cannot be shown"),
         ("process.once('unhandledRejection', (e) => { throw new Error(`heard ${e}`); }); Promise.reject(1);".to_owned(), "heard 1"),
@@ -109,6 +112,10 @@ fn a_rejection_that_somebody_listens_to_in_time_ends_nothing() {
          await a.getReader().read().catch(() => {}); await b.getReader().read().catch(() => {});",
         "await new ReadableStream({ pull() { throw new Error('x'); } }).pipeTo(new WritableStream()).catch(() => {});",
         "await ReadableStream.from([1]).pipeTo(new WritableStream({ write() { throw new Error('x'); } })).catch(() => {});",
+        "const many = await Promise.allSettled(Array.from({ length: 50_000 }, async () => { throw new Error('x'); })); if (many.length !== 50_000) throw 1;",
+        "const rs = new ReadableStream({ pull(c) { c.enqueue(1); }, async cancel() { throw new Error('c'); } }); const a = new AbortController(); \
+         const ws = new WritableStream({ async write() { a.abort(); await new Promise((go) => setTimeout(go, 5)); } }); \
+         try { await rs.pipeTo(ws, { preventAbort: true, signal: a.signal }); } catch {}",
         "const w = new WritableStream({ write() { throw new Error('x'); } }).getWriter(); w.closed.catch(() => {}); \
          await w.write(1).catch(() => {});",
     ] {
@@ -131,6 +138,22 @@ fn a_rejection_at_top_level_that_nobody_listens_to_fails_the_deploy() {
     assert_eq!(failure.error_type, "Runtime.UnhandledPromiseRejection");
     assert!(failure.error_message.starts_with("index.mjs:2:"), "{failure:?}");
     assert!(failure.error_message.ends_with(": Error: lost"), "{failure:?}");
+    // What the top level still has to do when its module is through belongs to the deploy, timers and secrets too.
+    let late = |code: &str| {
+        format!(
+            "(async () => {{ await null; await null; await null; {code} }})(); exports.handler = async () => {{ await new Promise((go) => setTimeout(go, 5)); return 1; }};"
+        )
+    };
+    let refused_late = |code: &str| {
+        build(Options { files: &[("index.js", &late(code))], ..Options::default() })
+            .err()
+            .map(|failure| failure.error_message)
+    };
+    assert!(refused_late("throw new Error('lost');").unwrap().ends_with(": Error: lost"));
+    assert!(refused_late("queueMicrotask(() => { throw new Error('lost'); });").unwrap().ends_with(": lost"));
+    let timers = format!("setInterval(() => {{}}, 60_000); {}", late("setInterval(() => {}, 60_000);"));
+    let end = run(&build(Options { files: &[("index.js", &timers)], ..Options::default() }).unwrap(), "{}");
+    assert_eq!((end.outcome, end.result.as_deref()), (Outcome::Succeeded, Some(&b"1"[..])), "{end:?}");
     for source in [
         "let found; try { found = await import('./broken.mjs'); } catch {} export const handler = () => 1;",
         "const found = import('./broken.mjs').catch(() => {}); export const handler = () => found;",

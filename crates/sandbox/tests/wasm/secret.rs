@@ -28,6 +28,11 @@ fn reading_a_secret_at_top_level_fails_the_build_with_its_line() {
         ("\nconst key = process.env.STRIPE;\nexport const handler = () => key;", 2),
         ("const all = { ...process.env };\nexport const handler = () => all;", 1),
         ("let key;\n\ntry { key = process.env.STRIPE; } catch {}\nexport const handler = () => key;", 3),
+        (
+            "let key;\n(async () => { for (let i = 0; i < 50; i++) await null;\n\
+             try { key = process.env.STRIPE; } catch {} })();\nexport const handler = () => key;",
+            3,
+        ),
         ("const { STRIPE } = process.env;\nexport const handler = () => STRIPE;", 1),
         ("const text = JSON.stringify(process.env);\nexport const handler = () => text;", 1),
     ] {

@@ -51,6 +51,7 @@ fn busy(slots: usize, egress: Option<Arc<dyn Egress>>, event: &[u8]) -> (Arc<Wor
         limits,
         seed: 1,
         stop: None,
+        is_sent: AtomicBool::new(false),
         counts: false,
     };
     let ticket = worker.submit(&job).unwrap_or_else(|| panic!("there is a slot"));

@@ -2,7 +2,7 @@
 //! ([`run`]).
 //!
 //! Unlike a function's snapshot, what comes of a module is machine code. The process that made it had hostile input, so
-//! the server neither loads it nor lets it near other tenants: it authenticates it (pool/machine.rs) and hands it to
+//! the server neither loads it nor lets it near other tenants: it authenticates it (pool/code_key.rs) and hands it to
 //! processes of that tenant alone.
 
 mod compile;

@@ -1,5 +1,5 @@
 // What the C side calls: `build` once at deploy time, `attempt` once in every fresh environment; `due` and `turn` (see
-// web/timers.js) while one of them waits; `unhandled` when nobody listens to a rejection.
+// web/timers.js) while one of them waits; `unhandled` when nobody listens to a rejection; `done` at a call's end.
 let handler, env, secretRead;
 
 globalThis.global = globalThis;
@@ -25,14 +25,20 @@ async function build(request) {
   if (typeof found !== "function") {
     throw failure("Runtime.HandlerNotFound", `'${name}' of ${key} is not a function`, `at ${key}:1:1`);
   }
-  // Also where the code caught it.
-  if (secretRead !== undefined) throw secretRead;
-  if (mayHaveFailed()) await failUncaught();
   handler = wrapHandler(loaded, found);
   bringInLate();
-  building = false;
-  builtUs = host.micros();
   return "null";
+}
+
+// When no job is left behind a result: throws what nobody could catch.
+function done(isBuild) {
+  // Also where the code caught it.
+  if (isBuild && secretRead !== undefined) throw secretRead;
+  if (uncaught !== undefined) throw uncaught.error;
+  if (isBuild) {
+    building = false;
+    builtUs = host.micros();
+  }
 }
 
 // A variable that only attempts have: what the package reads now would be frozen into the image. `attempt` replaces it.
@@ -63,7 +69,7 @@ async function attempt(event, context, added) {
   defineProperty(context, "getRemainingTimeInMillis", { value: host.remaining, writable: true, configurable: true });
   beganUs = host.micros();
   const value = await handler(event, context);
-  if (mayHaveFailed()) await failUncaught();
+  if (uncaught !== undefined) throw uncaught.error;
   let text;
   try {
     text = stringify(value);
@@ -77,15 +83,16 @@ async function attempt(event, context, added) {
 
 // A promise that was rejected and that nobody listens to when no job is left: as in Node.js, whoever listens to the process for
 // them is told, or else it ends the call. Gives the error then.
-function unhandled(reason, promise, isBuild) {
+function unhandled(reason, promise) {
+  // It was first, and its turn to be thrown comes later.
+  if (uncaught !== undefined) return uncaught.error;
   if (tellOfRejection(reason, promise)) return undefined;
-  // Also when all of the top level has run; there is no image then.
-  building = isBuild;
+  const known = isError(reason) ? weakGet(details, reason) : undefined;
   let told;
   try { told = isError(reason) ? headOf(reason) : shownThrown(reason); } catch { told = "an error that cannot be shown"; }
-  const error = failure("Runtime.UnhandledPromiseRejection", told);
-  if (isError(reason)) weakGet(details, error).from = reason;
+  const error = new GlobalError(told);
+  weakSet(details, error, { type: "Runtime.UnhandledPromiseRejection", frame: known?.frame, layer: known?.layer, from: isError(reason) ? reason : undefined });
   return error;
 }
 
-return { resolve, load, build, attempt, describe, due, turn, unhandled };
+return { resolve, load, build, attempt, describe, due, turn, unhandled, done };

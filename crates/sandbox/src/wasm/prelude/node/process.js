@@ -98,13 +98,16 @@ let tellOfRejection;
   // The one event that does happen: a rejection that nobody listens to.
   const REJECTION = "unhandledRejection";
   let listening = [];
-  const listen = (isOnce) => (name, listener) => {
+  const listen = (isOnce, isFirst) => (name, listener) => {
     node.needFunction("listener", listener);
-    if (name === REJECTION) listening.push({ listener, isOnce });
+    const one = { listener, isOnce };
+    if (name === REJECTION) listening = isFirst ? [one, ...listening] : [...listening, one];
     return process;
   };
-  for (const name of ["on", "addListener", "prependListener"]) process[name] = listen(false);
-  for (const name of ["once", "prependOnceListener"]) process[name] = listen(true);
+  process.on = process.addListener = listen(false, false);
+  process.once = listen(true, false);
+  process.prependListener = listen(false, true);
+  process.prependOnceListener = listen(true, true);
   process.off = process.removeListener = (name, listener) => {
     if (name === REJECTION) listening = listening.filter((one) => one.listener !== listener);
     return process;
@@ -117,8 +120,10 @@ let tellOfRejection;
   process.listenerCount = (name) => (name === REJECTION ? listening.length : 0);
   tellOfRejection = (reason, promise) => {
     const told = listening;
-    listening = listening.filter((one) => !one.isOnce);
-    for (const { listener } of told) apply(listener, process, [reason, promise]);
+    for (let i = 0; i < told.length; i++) {
+      if (told[i].isOnce) process.off(REJECTION, told[i].listener);
+      apply(told[i].listener, process, [reason, promise]);
+    }
     return told.length > 0;
   };
   defineProperty(process, Symbol.toStringTag, { value: "process", configurable: true });

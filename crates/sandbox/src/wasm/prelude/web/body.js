@@ -4,13 +4,14 @@
 // for one. `incoming` is what comes in from outside: most code wants all of it at once.
 const newIncoming = (cancel) => ({ chunks: [], length: 0, isOver: false, failure: undefined, notify: undefined, stream: undefined, cancel });
 
+// Chunks are views of what came; who gets one by itself gets it with a buffer of its own.
 function addIncoming(incoming, chunk) {
   const { stream } = incoming;
   if (stream === undefined) {
     incoming.chunks.push(chunk);
     incoming.length += chunk.length;
   } else if (stream.state === "readable") {
-    enqueueChunk(stream, chunk);
+    enqueueChunk(stream, new GlobalUint8Array(chunk));
   }
 }
 
@@ -40,7 +41,7 @@ function allIncoming(incoming) {
 
 function streamOfIncoming(incoming) {
   const stream = (incoming.stream = newReadable({ isBytes: true, mark: 0, cancel: incoming.cancel }));
-  for (const chunk of incoming.chunks) enqueueChunk(stream, chunk);
+  for (const chunk of incoming.chunks) enqueueChunk(stream, new GlobalUint8Array(chunk));
   incoming.chunks = [];
   if (incoming.failure !== undefined) errorReadable(stream, incoming.failure.error);
   else if (incoming.isOver) closeReadable(stream);

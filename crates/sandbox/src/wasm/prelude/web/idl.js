@@ -108,25 +108,15 @@ function throwUncaught(error) {
   startTimer(newTimer(() => { throw error; }, [], undefined));
 }
 
-// Whether something went wrong beside the result, or may yet; and the wait until all has run that `queueMicrotask` and its
-// like were given.
-const mayHaveFailed = () => uncaught !== undefined || jobsQueued > 0;
-async function failUncaught() {
-  while (uncaught === undefined && jobsQueued > 0) await undefined;
-  if (uncaught !== undefined) throw uncaught.error;
-}
 expose("reportError", function reportError(error) {
   needArguments(arguments.length, 1, "reportError");
   write("ERROR", ["Uncaught", error]);
 });
 
 const queueJob = queueMicrotask;
-let jobsQueued = 0;
 expose("queueMicrotask", function queueMicrotask(callback) {
   if (typeof callback !== "function") throw new TypeError("queueMicrotask: the callback is not a function");
-  jobsQueued++;
   queueJob(() => {
-    jobsQueued--;
     try { callback(); } catch (error) { throwUncaught(error); }
   });
 });

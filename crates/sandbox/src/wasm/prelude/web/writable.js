@@ -307,7 +307,8 @@ async function pipe(source, target, { preventClose, preventAbort, preventCancel,
     const isTargetBroken = target.state === "errored" || target.state === "erroring" || isClosingOrClosed(target);
     if (!preventAbort && target.state === "writable" && !isClosingOrClosed(target)) ends.push(abortWritable(target, error));
     if (!preventCancel && source.state === "readable" && (isStopped || isTargetBroken)) ends.push(cancelReadable(source, error));
-    // What was written before goes out before the failure is told.
+    // Listened to below, but not before what was written has gone out.
+    for (let i = 0; i < ends.length; i++) ends[i].catch(() => {});
     if (preventAbort) await last.catch(() => {});
     await GlobalPromise.all(ends);
     throw error;
