@@ -52,7 +52,8 @@ fn main() {
         builds(&pool, &effort).await;
         builds_of_a_bundle(&pool, &effort).await;
         resident(&pool).await;
-        fetches(&pool, &effort).await;
+        fetches(&pool, &effort, false).await;
+        fetches(&pool, &effort, true).await;
         pool.shutdown(Duration::from_secs(1)).await;
     });
 }
@@ -286,11 +287,12 @@ fn resident_bytes(pid: u32) -> u64 {
 }
 
 /// What a fetch through the gateway to a server on this machine adds to an attempt's CPU, here and in the worker; the
-/// server's own left out.
-async fn fetches(pool: &Pool, effort: &Effort) {
-    let server = LocalServer::start();
+/// server's own left out. With a server that closes each connection, and with one that keeps them as servers do.
+async fn fetches(pool: &Pool, effort: &Effort, keeps: bool) {
+    let (server, closing) = (LocalServer::start(keeps), LocalServer::start(false));
     let url = format!("http://{}/", server.address);
-    let fetching = build(pool, &format!("export const handler = async () => (await fetch(`{url}`)).text();")).await;
+    let fetching =
+        build(pool, &format!("export const handler = async () => (await fetch(`{url}`)).text(); // {keeps}")).await;
     let silent = build(pool, "export const handler = async () => 'hello';").await;
     let gateway = Gateway::with(GatewayParts { insecure_allow: vec![server.address], ..GatewayParts::default() });
     let rules: std::sync::Arc<[EgressRule]> = vec![url.parse::<EgressRule>().expect("a rule")].into();
@@ -313,17 +315,17 @@ async fn fetches(pool: &Pool, effort: &Effort) {
             }
             figures.push(micros(cpu_of(0) + cpu_of(worker) - server.cpu() - before) / count as f64 / 1000.0);
         }
-        let before = cpu_of(0) - server.cpu();
+        let before = cpu_of(0) - closing.cpu();
         for _ in 0..count {
-            plain_get(server.address);
+            plain_get(closing.address);
         }
-        plain.push(micros(cpu_of(0) - server.cpu() - before) / count as f64 / 1000.0);
+        plain.push(micros(cpu_of(0) - closing.cpu() - before) / count as f64 / 1000.0);
     }
     let adds = median(&mut with) - median(&mut without);
     let plain = median(&mut plain);
     println!(
         "{}",
-        json!({"bench": "fetch through the gateway, what it adds (CPU)", "value": adds, "unit": "ms",
+        json!({"bench": format!("fetch through the gateway{}, what it adds (CPU)", if keeps { " on a kept connection" } else { "" }), "value": adds, "unit": "ms",
                "yardstick": "a bare GET on a connection of its own", "yardstick_value": plain, "ratio": adds / plain,
                "bar": 0.5, "bar_on": "value"})
     );
@@ -345,7 +347,7 @@ struct LocalServer {
 }
 
 impl LocalServer {
-    fn start() -> LocalServer {
+    fn start(keeps: bool) -> LocalServer {
         use std::io::{Read, Write};
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -356,13 +358,17 @@ impl LocalServer {
             for stream in listener.incoming() {
                 let Ok(mut stream) = stream else { continue };
                 let mut head = [0; 4096];
-                let _ = stream.read(&mut head);
-                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello";
-                let _ = stream.write_all(answer);
-                drop(stream);
-                let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-                let ns = now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs();
-                told.store(ns, std::sync::atomic::Ordering::Relaxed);
+                let how = if keeps { "keep-alive" } else { "close" };
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: {how}\r\n\r\nhello");
+                while stream.read(&mut head).is_ok_and(|length| length > 0) {
+                    let _ = stream.write_all(answer.as_bytes());
+                    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+                    let ns = now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs();
+                    told.store(ns, std::sync::atomic::Ordering::Relaxed);
+                    if !keeps {
+                        break;
+                    }
+                }
             }
         });
         LocalServer { address, cpu_ns }
