@@ -15,5 +15,7 @@
         describe: (error) => JSON.stringify({ errorType: "Error", errorMessage: String(error), stackTrace: [] }),
         due: () => -2,
         turn() {},
+        unhandled() {},
+        done() {},
     };
 })

@@ -22,6 +22,8 @@ use sublet_sandbox::{BuildRequest, ImageKind, Limits, SourceFile};
 const BARE: &str = include_str!("../benches/bare.js");
 /// `null` if the script did what it should.
 const HANDLER: &str = r#"exports.handler = async ({ script, isAsync, negative }) => {
+    // Some scripts leave rejections that nobody is to listen to; the bare engine tells nobody of them.
+    globalThis.process?.on("unhandledRejection", () => {});
     let tell;
     const told = new Promise((resolve) => { tell = resolve; });
     globalThis.print = (text) => tell(String(text));
